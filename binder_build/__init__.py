@@ -1,0 +1,1 @@
+"""Build: a git repository becomes an image."""

@@ -1,0 +1,1 @@
+"""Client: the library and the command line over HTTP."""

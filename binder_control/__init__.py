@@ -1,0 +1,1 @@
+"""Control: runs the suite on one machine."""

@@ -1,0 +1,1 @@
+"""Deploy: a template becomes a running application."""

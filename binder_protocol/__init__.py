@@ -1,0 +1,1 @@
+"""What is said on the wire: names, models, errors and the table of operations."""

@@ -1,0 +1,60 @@
+"""The models of every operation, by service."""
+
+from binder_protocol.models.base import Failure, RequestModel, WireModel
+from binder_protocol.models.build import (
+    Build,
+    BuildOptions,
+    BuildPhase,
+    BuildRequest,
+    BuildStatus,
+    IgnoredFile,
+    LogLine,
+    PhaseTiming,
+    Plan,
+    PlanRequest,
+)
+from binder_protocol.models.deploy import (
+    Application,
+    ApplicationEvent,
+    ApplicationLogLine,
+    ApplicationStatus,
+    Capacity,
+    ExtendRequest,
+    LaunchRequest,
+    Preload,
+    PreloadStatus,
+)
+from binder_protocol.models.health import Health, HealthStatus
+from binder_protocol.models.registry import Access, Limits, RollbackRequest, Template, TemplateSpec
+
+__all__ = [
+    "Access",
+    "Application",
+    "ApplicationEvent",
+    "ApplicationLogLine",
+    "ApplicationStatus",
+    "Build",
+    "BuildOptions",
+    "BuildPhase",
+    "BuildRequest",
+    "BuildStatus",
+    "Capacity",
+    "ExtendRequest",
+    "Failure",
+    "Health",
+    "HealthStatus",
+    "IgnoredFile",
+    "LaunchRequest",
+    "Limits",
+    "LogLine",
+    "PhaseTiming",
+    "Plan",
+    "PlanRequest",
+    "Preload",
+    "PreloadStatus",
+    "RequestModel",
+    "RollbackRequest",
+    "Template",
+    "TemplateSpec",
+    "WireModel",
+]

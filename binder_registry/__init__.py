@@ -1,0 +1,1 @@
+"""Registry: an image and how to launch it become a template."""
