@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from enum import StrEnum
 from typing import Annotated
@@ -12,14 +13,14 @@ from binder_protocol.models.base import Milliseconds, Name, RequestModel, Time, 
 from binder_protocol.models.quantities import memory_bytes, millicpus
 
 PLACEHOLDERS = ("base-path", "port", "token")
-"""What a command may name in braces; it is filled in at launch."""
+"""What a command may name in braces; it is filled in at launch. Other words in braces are left as they are."""
 
 _HOST_PART = "[a-zA-Z0-9](?:[-a-zA-Z0-9]*[a-zA-Z0-9])?"
 _DOMAIN = rf"(?:{_HOST_PART}(?:\.{_HOST_PART})*(?::[0-9]{{1,5}})?/)?"
-    r"(?:[a-zA-Z0-9](?:[-a-zA-Z0-9]*[a-zA-Z0-9])?(?:\.[a-zA-Z0-9](?:[-a-zA-Z0-9]*[a-zA-Z0-9])?)*(?::[0-9]{1,5})?/)?"
-)
 _COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
-_IMAGE = re.compile(rf"{_DOMAIN}{_COMPONENT}(?:/{_COMPONENT})*(?::\w[\w.-]{{0,127}})?(?:@sha256:[0-9a-f]{{64}})?")
+_TAG = r"(?::[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?"
+_DIGEST = r"(?:@sha256:[0-9a-f]{64})?"
+_IMAGE = re.compile(rf"{_DOMAIN}{_COMPONENT}(?:/{_COMPONENT})*{_TAG}{_DIGEST}")
 _IMAGE_ID = re.compile(r"sha256:[0-9a-f]{64}")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _LABEL_PREFIX = r"(?:[a-z0-9](?:[-a-z0-9.]{0,251}[a-z0-9])?/)?"
@@ -39,9 +40,9 @@ def _image(text: str) -> str:
 def _argument(text: str) -> str:
     if "\0" in text:
         raise ValueError("an argument can't hold a NUL")
-    for name in _PLACEHOLDER.findall(text):
-        if name not in PLACEHOLDERS:
-            raise ValueError(f"{{{name}}} is no placeholder; there are {', '.join(f'{{{p}}}' for p in PLACEHOLDERS)}")
+    for name in set(_PLACEHOLDER.findall(text)) - set(PLACEHOLDERS):
+        if near := difflib.get_close_matches(name, PLACEHOLDERS, n=1, cutoff=0.8):
+            raise ValueError(f"{{{name}}} is no placeholder; did you mean {{{near[0]}}}?")
     return text
 
 
