@@ -32,7 +32,8 @@ _PLACEHOLDER = re.compile(r"\{([a-z-]+)\}")
 
 
 def _image(text: str) -> str:
-    if not (_IMAGE_ID.fullmatch(text) or _IMAGE.fullmatch(text)):
+    grammar = _IMAGE_ID if text.startswith("sha256:") else _IMAGE
+    if not grammar.fullmatch(text):
         raise ValueError("an image is named as [host/]path[:tag][@sha256:digest], or by its id sha256:…")
     return text
 
