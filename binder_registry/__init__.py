@@ -1,1 +1,1 @@
-"""Registry: an image and how to launch it become a template."""
+"""The registry service: templates, each an image and how to launch it, with every revision kept."""

@@ -1,0 +1,181 @@
+"""Storage: SQLAlchemy Core over SQLite or PostgreSQL, its errors as ours, its schema by alembic."""
+
+from __future__ import annotations
+
+import importlib.resources
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import structlog
+from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from binder_protocol.errors import BadDatabase, BadQuery, NoDatabase, Unavailable
+
+log = structlog.get_logger()
+
+_BUSY_MILLISECONDS = 10_000
+_POOL_WAIT_SECONDS = 10
+_CONNECT_SECONDS = 5
+_MIGRATE_SECONDS = 300
+_REVISION_FILE = re.compile(r"([0-9]{4})_\w+\.py")
+
+
+class Database:
+    """One database of one service. `migrations` is the package with its alembic revisions, numbered NNNN_words.py.
+
+    Sessions are SQLAlchemy Core connections; the ORM is left out, for it costs each service several MB.
+    """
+
+    def __init__(self, url: str, migrations: str) -> None:
+        self.url = url
+        self.migrations = migrations
+        self._file = _sqlite_file(url)
+        self.engine = _engine(url)
+
+    @contextmanager
+    def session(self) -> Iterator[Connection]:
+        """A transaction that may write: committed at the end, rolled back by an exception.
+
+        On SQLite writers take turns from the first statement on. IntegrityError passes as it is; every other failure
+        is raised as BadDatabase, NoDatabase where the database can't be reached.
+        """
+        with _translated(BadDatabase), self.engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A transaction that only reads: one consistent picture, and waits for no writer. Failures are BadQuery."""
+        with _translated(BadQuery), self._readers.connect() as connection:
+            yield connection
+
+    @property
+    def _readers(self) -> Engine:
+        return self.engine.execution_options(binder_reads=True)
+
+    def ping(self) -> None:
+        """Raises Unavailable where the database doesn't answer."""
+        with self.reading() as connection:
+            connection.execute(text("SELECT 1"))
+
+    def migration_due(self) -> bool:
+        """Whether the schema is older than this program. Raises BadDatabase where it is newer."""
+        wanted = newest_revision(self.migrations)
+        if self._file is not None and not self._file.exists():
+            return True
+        present = self._present_revision()
+        if present is not None and present > wanted:
+            raise BadDatabase(
+                f"the database has schema {present}, newer than this program knows ({wanted})",
+                suggestions=["start the newer version again, or restore a backup"],
+            )
+        return present != wanted
+
+    def migrate(self) -> None:
+        """Brings the schema up to date; of several processes one does it and the others wait."""
+        if self._file is not None:
+            self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if self.migration_due():
+            from binder_protocol.service.migrate import upgrade  # alembic's 9 MB only where it has something to do
+
+            upgrade(self.engine, self.migrations, lock_file=self._file)
+
+    def migrate_apart(self) -> None:
+        """As `migrate`, but in a process of its own, whose memory is given back."""
+        if self._file is not None:
+            self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not self.migration_due():
+            return
+        job = json.dumps({"url": self.url, "migrations": self.migrations})
+        command = [sys.executable, "-m", "binder_protocol.service.migrate"]
+        done = subprocess.run(command, input=job, text=True, capture_output=True, timeout=_MIGRATE_SECONDS, check=False)
+        if done.returncode != 0:
+            raise BadDatabase(f"the schema could not be brought up to date: {done.stderr.strip()[-2000:]}")
+
+    def close(self) -> None:
+        """Gives all connections back."""
+        self.engine.dispose()
+
+    def _present_revision(self) -> str | None:
+        table = version_table(self.migrations)
+        with self.reading() as connection:
+            if not self.engine.dialect.has_table(connection, table):
+                return None
+            found = connection.execute(text(f"SELECT max(version_num) FROM {table}")).scalar()  # noqa: S608
+        return None if found is None else str(found)
+
+
+def version_table(migrations: str) -> str:
+    """The table that holds the schema's revision; services may share one database."""
+    return f"{migrations.partition('.')[0]}_schema"
+
+
+def newest_revision(migrations: str) -> str:
+    """The number of the newest revision in the package; they are numbered in their order."""
+    versions = importlib.resources.files(migrations)
+    numbers = [found[1] for each in versions.iterdir() if (found := _REVISION_FILE.fullmatch(each.name))]
+    return max(numbers)
+
+
+def _sqlite_file(url: str) -> Path | None:
+    parsed = make_url(url)
+    if parsed.get_backend_name() != "sqlite":
+        return None
+    if not parsed.database or parsed.database == ":memory:":
+        raise ValueError("the database must be a file, for several threads share it")
+    return Path(parsed.database)
+
+
+def _engine(url: str) -> Engine:
+    if make_url(url).get_backend_name() != "sqlite":
+        return create_engine(
+            url, pool_size=5, max_overflow=20, pool_timeout=_POOL_WAIT_SECONDS, pool_pre_ping=True,
+            connect_args={"connect_timeout": _CONNECT_SECONDS},
+        )  # fmt: skip
+    engine = create_engine(url, pool_size=5, max_overflow=40, pool_timeout=_POOL_WAIT_SECONDS)
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _prepare_sqlite(connection: Any, _record: object) -> None:
+    connection.isolation_level = None  # BEGIN is ours: the module's own comes too late for a consistent picture
+    for pragma in (
+        f"busy_timeout = {_BUSY_MILLISECONDS}",
+        "journal_mode = WAL",
+        "synchronous = NORMAL",
+        "foreign_keys = ON",
+        "cache_size = -512",
+    ):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    # A deferred transaction that turns from reading to writing fails at once when another one wrote meanwhile.
+    reads = connection.get_execution_options().get("binder_reads")
+    connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
+
+
+@contextmanager
+def _translated(failure: type[Unavailable]) -> Iterator[None]:
+    try:
+        yield
+    except IntegrityError:
+        raise
+    except PoolTimeout as error:
+        raise failure("the database is busy") from error
+    except DBAPIError as error:
+        log.warning("the database failed", error=str(error.orig))
+        if "unable to open" in str(error.orig) or error.connection_invalidated:
+            raise NoDatabase(f"the database can't be reached: {error.orig}") from error
+        raise failure(f"the database failed: {error.orig}") from error
+    except SQLAlchemyError as error:
+        raise failure(f"the database failed: {type(error).__name__}") from error

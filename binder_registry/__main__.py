@@ -1,0 +1,5 @@
+"""`python -m binder_registry` runs the service."""
+
+from binder_registry.main import main
+
+main()
