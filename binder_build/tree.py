@@ -1,0 +1,85 @@
+"""A checked-out repository, read with care: nothing outside it, nothing special, nothing without bounds."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+from binder_protocol.errors import InvalidRepository
+
+MAX_READ = 1_000_000
+
+
+class Tree:
+    """The files below `root`, or below its subdirectory `subdir`, by relative paths with `/`."""
+
+    def __init__(self, root: Path, subdir: str | None = None) -> None:
+        """Raises `InvalidRepository` where there is no such subdirectory."""
+        top = root.resolve(strict=True)
+        self.root = (top / subdir).resolve() if subdir else top
+        if not self.root.is_relative_to(top) or not self.root.is_dir():
+            raise InvalidRepository(
+                f"the repository has no directory {subdir}", suggestions=("name a directory of this ref, or none",)
+            )
+
+    def has(self, path: str) -> bool:
+        """Whether there is a file, directory or link of this name, wherever it leads."""
+        return os.path.lexists(self.root / path)
+
+    def is_directory(self, path: str) -> bool:
+        """Whether `path` is a directory inside the tree."""
+        place = self._place(path)
+        return place is not None and place.is_dir()
+
+    def is_file(self, path: str) -> bool:
+        """Whether `path` is a regular file inside the tree."""
+        place = self._place(path)
+        return place is not None and place.is_file()
+
+    def names(self, directory: str = ".") -> list[str]:
+        """The names in a directory, sorted; empty where there is none."""
+        place = self._place(directory)
+        if place is None or not place.is_dir():
+            return []
+        return sorted(entry.name for entry in os.scandir(place) if entry.name.lower() != ".git")
+
+    def text(self, path: str) -> str:
+        """The text of a file that decides the build, at most 1 MB of UTF-8 (or UTF-16 with its mark), as `\\n` lines.
+
+        Raises `InvalidRepository` for anything else: links out of the tree, devices, other encodings.
+        """
+        place = self._place(path)
+        if place is None:
+            reason = "leads out of the repository" if self.has(path) else "is not there"
+            raise InvalidRepository(f"{path} {reason}", suggestions=(f"put a plain file at {path}",))
+        data = _read(place, path)
+        encoding = "utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
+        try:
+            text = data.decode(encoding)
+        except UnicodeDecodeError:
+            raise InvalidRepository(f"{path} is not UTF-8 text", suggestions=(f"save {path} as UTF-8",)) from None
+        if "\0" in text:
+            raise InvalidRepository(f"{path} is not a text file", suggestions=(f"save {path} as UTF-8 text",))
+        return text.replace("\r\n", "\n")
+
+    def _place(self, path: str) -> Path | None:
+        """Where `path` really is; None where that is outside the tree, in `.git`, or nowhere."""
+        try:
+            place = (self.root / path).resolve(strict=True)
+        except (OSError, RuntimeError, ValueError):
+            return None
+        if not place.is_relative_to(self.root):
+            return None
+        return None if any(part.lower() == ".git" for part in place.relative_to(self.root).parts) else place
+
+
+def _read(place: Path, path: str) -> bytes:
+    descriptor = os.open(place, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    with open(descriptor, "rb") as file:  # noqa: PTH123 - a descriptor, opened so that a pipe can't block
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise InvalidRepository(f"{path} is not a regular file", suggestions=(f"put a plain file at {path}",))
+        data = file.read(MAX_READ + 1)
+    if len(data) > MAX_READ:
+        raise InvalidRepository(f"{path} is larger than 1 MB", suggestions=(f"make {path} smaller",))
+    return data
