@@ -1,0 +1,77 @@
+"""Engines that tests need: absent ones skip by name on a laptop and fail where they are required."""
+
+from __future__ import annotations
+
+import functools
+import os
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+ENGINES = ("docker", "browser")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--require", default="", help=f"engines that must be there: {','.join(ENGINES)}")
+    parser.addoption("--update-snapshots", action="store_true", help="write the expected files anew")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    unknown = _required(config) - set(ENGINES)
+    if unknown:
+        raise pytest.UsageError(f"--require knows {', '.join(ENGINES)}, not {', '.join(sorted(unknown))}")
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    for name in ENGINES:
+        if item.get_closest_marker(name) is None:
+            continue
+        missing = PROBES[name]()
+        if missing and name in _required(item.config):
+            pytest.fail(f"{name} is required: {missing}", pytrace=False)
+        if missing:
+            pytest.skip(f"{name}: {missing}")
+
+
+@pytest.fixture
+def docker_engine() -> str:
+    """The address of the Docker engine that tests use; only for tests marked `docker`."""
+    missing = _docker_missing()
+    if missing:
+        pytest.fail(f"mark this test with pytest.mark.docker: {missing}", pytrace=False)
+    return _docker_host()
+
+
+def _required(config: pytest.Config) -> set[str]:
+    return {name for name in str(config.getoption("--require")).split(",") if name}
+
+
+def _docker_host() -> str:
+    return os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")
+
+
+@functools.cache
+def _docker_missing() -> str | None:
+    if shutil.which("docker") is None:
+        return "there is no docker command"
+    command = ["docker", "-H", _docker_host(), "version", "--format", "{{.Server.Version}}"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+    except subprocess.TimeoutExpired:
+        return f"{_docker_host()} doesn't answer"
+    return None if done.returncode == 0 else done.stderr.strip()[-200:]
+
+
+@functools.cache
+def _browser_missing() -> str | None:
+    named = os.environ.get("BINDER_TEST_BROWSER")
+    if named and Path(named).is_file():
+        return None
+    found = any(shutil.which(name) for name in ("chromium", "chromium-browser", "google-chrome"))
+    return None if found else "there is no Chromium"
+
+
+PROBES: dict[str, Callable[[], str | None]] = {"docker": _docker_missing, "browser": _browser_missing}
