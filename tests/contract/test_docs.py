@@ -1,0 +1,33 @@
+"""The documentation says what is there."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted([ROOT / "README.md", *ROOT.glob("docs/*.md"), *ROOT.glob("examples/*/README.md")])
+
+
+def test_the_page_of_the_api_is_made_from_the_table() -> None:
+    made = subprocess.run(
+        [sys.executable, "scripts/api_docs.py"], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
+    )
+    assert (ROOT / "docs/api.md").read_text() == made.stdout, "run: python scripts/api_docs.py > docs/api.md"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_between_pages_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#\s]+)", page.read_text()):
+        if "://" not in target:
+            assert (page.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_files_and_modules_that_a_page_names_exist(page: Path) -> None:
+    for named in re.findall(r"`((?:binder_|tests/|scripts/|benchmarks/|examples/|docs/)[\w/.-]+)`", page.read_text()):
+        assert (ROOT / named.replace("…", "")).exists() or (ROOT / f"{named.replace('.', '/')}.py").exists(), named
