@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -24,8 +25,8 @@ class WireModel(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _one_spelling(cls, data: Any) -> Any:
-        if not isinstance(data, dict):
-            return data
+        if not isinstance(data, dict) or data.keys() <= _wire_names(cls) or data.keys() <= cls.model_fields.keys():
+            return data  # the common case: one spelling throughout
         spelled: dict[Any, Any] = {}
         for key, value in data.items():
             name = kebab(key) if isinstance(key, str) else key
@@ -37,6 +38,11 @@ class WireModel(BaseModel):
     def wire(self) -> dict[str, Any]:
         """The JSON object that goes over the wire; fields without a value are left out."""
         return self.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+
+@functools.cache
+def _wire_names(cls: type[WireModel]) -> frozenset[str]:
+    return frozenset(kebab(name) for name in cls.model_fields)
 
 
 class RequestModel(WireModel):

@@ -140,7 +140,7 @@ def _engine(url: str) -> Engine:
             url, pool_size=5, max_overflow=20, pool_timeout=_POOL_WAIT_SECONDS, pool_pre_ping=True,
             connect_args={"connect_timeout": _CONNECT_SECONDS},
         )  # fmt: skip
-    engine = create_engine(url, pool_size=5, max_overflow=40, pool_timeout=_POOL_WAIT_SECONDS)
+    engine = create_engine(url, pool_size=24, max_overflow=40, pool_timeout=_POOL_WAIT_SECONDS)
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
