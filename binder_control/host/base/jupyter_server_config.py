@@ -5,7 +5,7 @@ The token is taken from JUPYTER_TOKEN by Jupyter itself.
 
 import os
 
-c = get_config()  # noqa: F821 - put here by traitlets
+c = get_config()  # type: ignore[name-defined] # noqa: F821 - put here by traitlets
 
 c.ServerApp.ip = "0.0.0.0"  # noqa: S104 - in a container, behind the front door
 c.ServerApp.port = int(os.environ.get("BINDER_PORT", "8888"))
