@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import TypeVar
 
 from binder_client.calls import Calls, Page, request_model
@@ -32,7 +33,8 @@ from binder_protocol.models import (
     TemplateSpec,
 )
 
-_FIRST_POLL, _LONGEST_POLL, _POLL_GROWTH = 0.05, 2.0, 1.3
+_FIRST_POLL, _POLL_GROWTH = 0.05, 1.2
+_LONGEST_BUILD_POLL, _LONGEST_LAUNCH_POLL = 2.0, 0.25
 
 T = TypeVar("T")
 
@@ -105,7 +107,12 @@ class BuildSection:
 
         Raises the BuildFailed of its failure, BuildCancelled, or TimedOut after `timeout` seconds.
         """
-        return completed(_wait(lambda: self.status(name), lambda build: build.status.ended, f"build {name}", timeout))
+
+        def settled(build: Build) -> bool:
+            return build.status.ended
+
+        polls = _Polls(f"build {name}", timeout, _LONGEST_BUILD_POLL)
+        return completed(polls.until(settled, lambda: self.status(name)))
 
 
 class RegistrySection:
@@ -211,16 +218,25 @@ class DeploySection:
     def capacity(self) -> Capacity:
         return self._calls.one(operations.DEPLOY_CAPACITY, Capacity)
 
-    def wait(self, template: str, id: str, *, timeout: float = 600) -> Application:  # noqa: A002
-        """The application once it answers at its location.
+    def wait(
+        self,
+        template: str,
+        id: str,  # noqa: A002
+        *,
+        timeout: float = 600,
+        observe: Callable[[Application], None] = lambda _: None,
+    ) -> Application:
+        """The application once it answers at its location; `observe` is told of what is seen on the way.
 
         Raises the LaunchFailed of its failure, Conflict where it was stopped, or TimedOut after `timeout` seconds.
         """
 
         def settled(application: Application) -> bool:
+            observe(application)
             return application.status.ended or application.status is ApplicationStatus.DEPLOYED
 
-        return deployed(_wait(lambda: self.status(template, id), settled, f"application {id}", timeout))
+        polls = _Polls(f"application {id}", timeout, _LONGEST_LAUNCH_POLL)
+        return deployed(polls.until(settled, lambda: self.status(template, id)))
 
 
 class HealthSection:
@@ -262,13 +278,20 @@ def _failed(failure: Failure | None, kind: type[BuildFailed | LaunchFailed], wor
     return kind(failure.message, suggestions=failure.suggestions, details=error.details)
 
 
-def _wait(ask: Callable[[], T], settled: Callable[[T], bool], what: str, timeout: float) -> T:
-    deadline, pause = time.monotonic() + timeout, _FIRST_POLL
-    while True:
-        state = ask()
-        if settled(state):
-            return state
-        if time.monotonic() + pause > deadline:
-            raise TimedOut(f"{what} wasn't done within {timeout:g} s; it goes on")
-        time.sleep(pause)
-        pause = min(pause * _POLL_GROWTH, _LONGEST_POLL)
+@dataclass(frozen=True, slots=True)
+class _Polls:
+    """Asking again and again, at growing distances, until something is settled."""
+
+    what: str
+    timeout: float
+    longest: float
+
+    def until(self, settled: Callable[[T], bool], ask: Callable[[], T]) -> T:
+        """The first settled state; raises TimedOut where there is none in time."""
+        deadline, pause = time.monotonic() + self.timeout, _FIRST_POLL
+        while not settled(state := ask()):
+            if time.monotonic() + pause > deadline:
+                raise TimedOut(f"{self.what} wasn't done within {self.timeout:g} s; it goes on")
+            time.sleep(pause)
+            pause = min(pause * _POLL_GROWTH, self.longest)
+        return state

@@ -1,0 +1,190 @@
+"""How far a build or a launch is: steps with their durations, live on a terminal, line by line elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections import deque
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import TYPE_CHECKING, Protocol, Self
+
+from binder_client.cli.output import Output, duration, is_terminal
+from binder_client.text import clean
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+    from rich.live import Live
+
+    from binder_protocol.models import LogLine
+
+_TAIL = 6
+_MOST_STEPS = 500
+
+
+class Progress(AbstractContextManager["Progress"], Protocol):
+    """What follows something that goes on."""
+
+    def phase(self, name: str) -> None:
+        """A new phase."""
+
+    def step(self, name: str, status: str, seconds: float | None = None) -> None:
+        """`status` is started, done, cached or failed."""
+
+    def line(self, text: str) -> None:
+        """What a step prints."""
+
+    def note(self, text: str) -> None:
+        """Binder's own words."""
+
+
+def progress(output: Output, *, quiet: bool = False, plain: bool = False) -> Progress:
+    """Live on a terminal, plain lines on stderr elsewhere, or nothing."""
+    if quiet:
+        return Silent()
+    return Steps() if is_terminal(sys.stderr) and not plain else Lines(output)
+
+
+def show(entry: LogLine, shown: Progress) -> None:
+    """One entry of a build's log."""
+    if entry.kind == "phase":
+        shown.phase(entry.phase or entry.text)
+    elif entry.kind == "step":
+        shown.step(entry.step or entry.text, entry.status or "started", entry.seconds)
+    elif entry.kind == "note":
+        shown.note(entry.text)
+    elif entry.kind == "line":
+        shown.line(entry.text)
+
+
+class Silent:
+    """Says nothing."""
+
+    def phase(self, name: str) -> None: ...
+
+    def step(self, name: str, status: str, seconds: float | None = None) -> None: ...
+
+    def line(self, text: str) -> None: ...
+
+    def note(self, text: str) -> None: ...
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        return None
+
+
+class Lines(Silent):
+    """One line for everything, on stderr."""
+
+    def __init__(self, output: Output) -> None:
+        self._output = output
+
+    def phase(self, name: str) -> None:
+        self._output.note(f"== {name}")
+
+    def step(self, name: str, status: str, seconds: float | None = None) -> None:
+        took = f" ({duration(seconds)})" if seconds is not None else ""
+        self._output.note(f"-> {name}" if status == "started" else f"{status}: {name}{took}")
+
+    def line(self, text: str) -> None:
+        self._output.note(f"   {clean(text)}")
+
+    def note(self, text: str) -> None:
+        self._output.note(f"note: {text}")
+
+
+@dataclass
+class _Step:
+    name: str
+    status: str
+    started: float
+    seconds: float | None = None
+
+
+@dataclass
+class _State:
+    phase: str = ""
+    steps: dict[str, _Step] = field(default_factory=dict)
+    tail: deque[str] = field(default_factory=lambda: deque(maxlen=_TAIL))
+
+
+class Steps:
+    """A list of steps that is drawn anew as they go on, with the last lines of the present one; the list stays."""
+
+    def __init__(self) -> None:
+        self._state = _State()
+        self._ending = ExitStack()
+        self._live: Live | None = None
+
+    def phase(self, name: str) -> None:
+        self._finish_phase()
+        self._state.phase = name
+        self._state.tail.clear()
+        if name != "finished":
+            self.step(name, "started")
+
+    def step(self, name: str, status: str, seconds: float | None = None) -> None:
+        steps, name = self._state.steps, clean(name)
+        step = steps.setdefault(name, _Step(name, status, time.monotonic()))
+        step.status, step.seconds = status, seconds
+        if status != "started":
+            self._state.tail.clear()
+            if step.seconds is None:
+                step.seconds = time.monotonic() - step.started
+        if len(steps) > _MOST_STEPS:
+            del steps[next(iter(steps))]
+
+    def line(self, text: str) -> None:
+        self._state.tail.append(clean(text))
+
+    def note(self, text: str) -> None:
+        if self._live is not None:
+            self._live.console.print(clean(text), markup=False, highlight=False)
+
+    def __enter__(self) -> Self:
+        from rich.console import Console
+        from rich.live import Live
+
+        console = Console(stderr=True)
+        self._live = Live(get_renderable=self._drawn, console=console, refresh_per_second=8, vertical_overflow="crop")
+        self._ending.enter_context(self._live)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._state.tail.clear()
+        if kind is None:
+            self._finish_phase()
+        if self._live is not None:
+            self._live.vertical_overflow = "visible"
+        self._ending.close()
+
+    def _finish_phase(self) -> None:
+        running = self._state.steps.get(self._state.phase)
+        if running is not None and running.status == "started":
+            self.step(running.name, "done")
+
+    def _drawn(self) -> RenderableType:
+        from rich.text import Text
+
+        width = self._live.console.width if self._live is not None else 80
+        text = Text(no_wrap=True, overflow="ellipsis", end="")
+        for step in self._state.steps.values():
+            mark, style = _MARKS.get(step.status, ("•", "cyan"))
+            seconds = step.seconds if step.seconds is not None else time.monotonic() - step.started
+            took = "cached" if step.status == "cached" else duration(seconds)
+            room = max(width - len(took) - 4, 10)
+            name = step.name if len(step.name) <= room else step.name[: room - 1] + "…"
+            text.append(f"{mark} ", style=style).append(name).append(f"  {took}\n", style="dim")
+        for line in self._state.tail:
+            text.append(f"  {line[: max(width - 3, 10)]}\n", style="dim")
+        return text
+
+
+_MARKS = {"done": ("✓", "green"), "cached": ("✓", "green"), "failed": ("✗", "red")}
