@@ -2,8 +2,8 @@
 
     python benchmarks/chassis.py [--rounds 7] [--seconds 1.5]
 
-Both run under uvicorn (uvloop, httptools) in processes of their own and take turns, so that a busy machine disturbs both;
-the bare one writes no access log, the registry logs every status call. Prints medians and ratios.
+Both run under uvicorn (uvloop, httptools) in processes of their own and take turns, so that a busy machine
+disturbs both; the bare one writes no access log, the registry logs every status call. Prints medians and ratios.
 """
 
 from __future__ import annotations
@@ -105,14 +105,14 @@ def server(kind: str) -> Iterator[int]:
         command = [sys.executable, __file__, "--serve", kind, "--port", str(port)]
         process = subprocess.Popen(command, env=environ, stdout=subprocess.DEVNULL)
         try:
-            _prepare(port, kind)
+            _prepare(port)
             yield port
         finally:
             process.terminate()
             process.wait(20)
 
 
-def _prepare(port: int, kind: str) -> None:
+def _prepare(port: int) -> None:
     deadline = time.monotonic() + 30
     while True:
         try:

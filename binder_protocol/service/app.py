@@ -21,7 +21,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from binder_protocol import operations
-from binder_protocol.errors import AccessError, BinderError, RequestError
+from binder_protocol.errors import AccessError, BinderError, InvalidTemplate, RequestError
 from binder_protocol.models import WireModel
 from binder_protocol.operations import Auth, Operation
 from binder_protocol.service import edge, errors, json_body
@@ -227,6 +227,8 @@ def _route_class(keys: KeyCheck, public_launch: bool) -> type[APIRoute]:
                 scope.setdefault("state", {})["dialect_2016"] = caller.dialect_2016
                 if scope["query_string"]:
                     _check_query(operation, scope["query_string"])
+                if InvalidTemplate in operation.errors:
+                    scope[errors.INVALID] = InvalidTemplate
                 if operation.request is not None:
                     _check_content_type(scope["headers"])
             await super().handle(scope, receive, send)

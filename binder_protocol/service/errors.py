@@ -8,8 +8,12 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
+from starlette.routing import Match, Route
 
 from binder_protocol.errors import BinderError, MethodNotAllowed, NotFound, RequestError, RequestTooLarge
+
+INVALID = "binder.invalid"
+"""The key in a request's scope under which stands what kind of error an invalid body is."""
 
 _MAX_FAULTS = 10
 _MAX_WORDS = 500
@@ -37,19 +41,19 @@ def unexpected(request_id: str) -> BinderError:
     )
 
 
-def from_validation(error: RequestValidationError) -> RequestError:
-    """Names every faulty field, in the words of the wire."""
+def from_validation(error: RequestValidationError, kind: type[RequestError] = RequestError) -> RequestError:
+    """An error of that kind which names every faulty field, in the words of the wire."""
     faults = [_fault(each) for each in error.errors()[:_MAX_FAULTS]]
-    return RequestError("; ".join(fault["error"] for fault in faults), details={"faults": faults})
+    return kind("; ".join(fault["error"] for fault in faults), details={"faults": faults})
 
 
 async def _on_error(request: Request, error: Exception) -> Response:
     if isinstance(error, RequestValidationError):
-        return render(from_validation(error))
+        return render(from_validation(error, request.scope.get(INVALID, RequestError)))
     if isinstance(error, HTTPException):
         response = render(_from_http(request, error))
-        if error.headers and "Allow" in error.headers:
-            response.headers["Allow"] = error.headers["Allow"]
+        if error.status_code == MethodNotAllowed.status:
+            response.headers["Allow"] = ", ".join(sorted(_methods_here(request)))
         return response
     assert isinstance(error, BinderError)
     return render(error)
@@ -65,6 +69,12 @@ def _from_http(request: Request, error: HTTPException) -> BinderError:
     if error.status_code == RequestTooLarge.status:
         return RequestTooLarge()
     return RequestError(str(error.detail)[:_MAX_WORDS])
+
+
+def _methods_here(request: Request) -> set[str]:
+    routes = [route for route in request.app.routes if isinstance(route, Route)]
+    here = [route for route in routes if route.matches(request.scope)[0] is not Match.NONE]
+    return {method for route in here for method in route.methods or ()}
 
 
 def _fault(fault: dict[str, Any]) -> dict[str, Any]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ipaddress
+import signal
 import socket
 import sys
+from types import FrameType
 
 import structlog
 import uvicorn
@@ -52,7 +54,11 @@ def server_for(app: FastAPI, settings: ServiceSettings) -> Server:
 
 
 def serve(app: FastAPI, settings: ServiceSettings) -> None:
-    """Serves until SIGTERM or SIGINT. Exits: 78 without a key away from loopback, 69 port taken, 3 failed to start."""
+    """Serves until SIGTERM or SIGINT, and returns.
+
+    Exits with 78 where there is no key and others than this machine reach the port, 69 where the port is taken,
+    3 where the start failed; the reason is on standard error.
+    """
     secrets = [] if settings.api_key is None else [settings.api_key.get_secret_value()]
     logs.configure(service=settings.section, level=settings.log_level, style=settings.log_format, secret_values=secrets)
     if settings.api_key is None and not is_loopback(settings.host):
@@ -70,6 +76,8 @@ def serve(app: FastAPI, settings: ServiceSettings) -> None:
         _refuse(EXIT_START_FAILED, error.message)
     server = server_for(app, settings)
     log.info("listening", host=settings.host, port=sock.getsockname()[1])
+    for stop in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(stop, _stopped)  # uvicorn raises the signal again once it has stopped
     server.run(sockets=[sock])
     if not server.started:
         sys.exit(EXIT_START_FAILED)
@@ -83,6 +91,10 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def _stopped(_number: int, _frame: FrameType | None) -> None:
+    log.info("stopped")
 
 
 def _bind(settings: ServiceSettings) -> socket.socket:

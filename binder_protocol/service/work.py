@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import contextvars
-import queue
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 
 import structlog
@@ -28,17 +28,18 @@ class WorkerPool:
         self.name = name
         self.workers = workers
         self.failures = 0
-        self._jobs: queue.Queue[tuple[contextvars.Context, Job]] = queue.Queue(queue_size)
+        self._queue_size = queue_size
+        self._jobs: deque[tuple[contextvars.Context, Job]] = deque()
         self._drain_seconds = drain_seconds
-        self._lock = threading.Lock()
+        self._changed = threading.Condition()
         self._busy = 0
-        self._stopping = threading.Event()
+        self._stopping = False
         self._threads: list[threading.Thread] = []
 
     @property
     def waiting(self) -> int:
         """Jobs that no thread has taken yet."""
-        return self._jobs.qsize()
+        return len(self._jobs)
 
     @property
     def busy(self) -> int:
@@ -56,18 +57,19 @@ class WorkerPool:
 
     def submit(self, job: Job) -> None:
         """Puts `job` at the end of the queue. Raises QueueFull, or Unavailable once the pool stops."""
-        with self._lock:
-            if self._stopping.is_set():
+        with self._changed:
+            if self._stopping:
                 raise Unavailable(f"{self.name}: the service is stopping")
-            try:
-                self._jobs.put_nowait((contextvars.copy_context(), job))
-            except queue.Full:
-                raise QueueFull(f"{self.name}: {self._jobs.maxsize} are waiting already", retry_after=10) from None
+            if len(self._jobs) >= self._queue_size:
+                raise QueueFull(f"{self.name}: {self._queue_size} are waiting already", retry_after=10)
+            self._jobs.append((contextvars.copy_context(), job))
+            self._changed.notify()
 
     def stop(self, drain_seconds: float | None = None) -> bool:
         """Takes no more jobs and waits for those that wait and run; returns whether all were done in time."""
-        with self._lock:
-            self._stopping.set()
+        with self._changed:
+            self._stopping = True
+            self._changed.notify_all()
         deadline = time.monotonic() + (self._drain_seconds if drain_seconds is None else drain_seconds)
         for thread in self._threads:
             thread.join(max(0.0, deadline - time.monotonic()))
@@ -78,17 +80,17 @@ class WorkerPool:
 
     def _work(self) -> None:
         while True:
-            try:
-                context, job = self._jobs.get(timeout=0.2 if self._stopping.is_set() else 1.0)
-            except queue.Empty:
-                if self._stopping.is_set():
+            with self._changed:
+                self._changed.wait_for(lambda: self._jobs or self._stopping)
+                if not self._jobs:
                     return
-                continue
-            self._count(+1)
+                context, job = self._jobs.popleft()
+                self._busy += 1
             try:
                 context.run(self._run, job)
             finally:
-                self._count(-1)
+                with self._changed:
+                    self._busy -= 1
 
     def _run(self, job: Job) -> None:
         try:
@@ -96,10 +98,6 @@ class WorkerPool:
         except Exception:  # the loop must go on; nothing else would report it
             self.failures += 1
             log.exception("a job failed", pool=self.name)
-
-    def _count(self, change: int) -> None:
-        with self._lock:
-            self._busy += change
 
 
 class Loop:
