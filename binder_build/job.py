@@ -1,0 +1,52 @@
+"""A job: an attempt that runs in this service, which others may stop."""
+
+from __future__ import annotations
+
+import threading
+import time
+from enum import StrEnum
+
+from binder_build.process import Cancelled
+from binder_build.records import Attempt
+
+
+class Stop(StrEnum):
+    """Why a job was stopped before its end."""
+
+    CANCELLED = "cancelled"
+    OVERDUE = "overdue"
+    STOPPING = "stopping"
+    LOST = "lost"
+
+
+class Job:
+    """`cancel` is set once the work has to stop; `done` once nothing of it is left. The first reason to stop stays."""
+
+    def __init__(self, attempt: Attempt) -> None:
+        self.attempt = attempt
+        self.cancel = threading.Event()
+        self.done = threading.Event()
+        self.reason: Stop | None = None
+        self._deadline = float("inf")
+        self._lock = threading.Lock()
+
+    def stop(self, reason: Stop) -> None:
+        """Ends the work as soon as it can be ended."""
+        with self._lock:
+            self.reason = self.reason or reason
+        self.cancel.set()
+
+    def allow(self, seconds: float) -> None:
+        """From now on the work may take so long. Raises Cancelled where it was stopped."""
+        self.check()
+        self._deadline = time.monotonic() + seconds
+
+    def check(self) -> None:
+        """Raises Cancelled where the work was stopped."""
+        if self.cancel.is_set():
+            raise Cancelled
+
+    def stop_if_overdue(self) -> None:
+        """Stops the work where it takes longer than it may."""
+        if time.monotonic() > self._deadline:
+            self.stop(Stop.OVERDUE)

@@ -1,0 +1,201 @@
+"""From a repository to a registered template, for one attempt."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from binder_build.collection import Collection
+from binder_build.diary import Diary
+from binder_build.images import BuildLimits, BuiltImage, Images
+from binder_build.job import Job
+from binder_build.recipe import Recipe
+from binder_build.recipes import Recipes
+from binder_build.records import Attempt
+from binder_build.repository import parse_repository
+from binder_build.source import Checkout, FetchLimits, Revision, Source
+from binder_build.store import AttemptStore
+from binder_build.templates import Templates
+from binder_build.tree import Tree
+from binder_build.wallet import Wallet
+from binder_protocol.models import BuildPhase, TemplateSpec
+
+_SHORT_COMMIT = 12
+_APP_LABEL, _JUPYTER = "org.binder.app", "jupyter"
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What an attempt may take; durations of phases in seconds."""
+
+    fetch: FetchLimits
+    build: BuildLimits
+    plan_seconds: float
+    push_seconds: float
+    register_seconds: float
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """What attempts are made with. `work` is for their files, `registry` where images are pushed to, if anywhere."""
+
+    store: AttemptStore
+    source: Source
+    wallet: Wallet
+    recipes: Recipes
+    images: Images
+    collection: Collection
+    templates: Templates
+    work: Path
+    registry: str | None
+    limits: Limits
+
+
+class Pipeline:
+    """One attempt on its way."""
+
+    def __init__(self, shop: Workshop, job: Job, diary: Diary) -> None:
+        request = job.attempt.subject.request
+        self._shop = shop
+        self._limits = shop.limits
+        self._job = job
+        self._diary = diary
+        self._repository = parse_repository(request.repository, request.ref, request.subdir)
+        self._files = shop.work / f"{job.attempt.name}-{job.attempt.number}"
+
+    @property
+    def _attempt(self) -> Attempt:
+        return self._job.attempt
+
+    def run(self) -> None:
+        """Registers the template, or raises BinderError or Cancelled. No file stays, and no image without a use."""
+        try:
+            revision = self._resolve()
+            spec = self._kept_image(revision)
+            if spec is None:
+                checkout = self._fetch(revision)
+                recipe = self._plan(checkout, revision)
+                reference = self._reference(revision)
+                image = self._build(checkout, recipe, revision, reference)
+                spec = self._spec(image, self._push(image, reference), revision, recipe)
+                self._diary.learn(spec=spec)
+        finally:
+            shutil.rmtree(self._files, ignore_errors=True)
+        self._register(spec)
+
+    def _resolve(self) -> Revision:
+        if self._attempt.revision is not None:
+            return self._attempt.revision
+        with self._diary.phase(BuildPhase.FETCHING, self._limits.fetch.seconds):
+            revision = self._shop.source.resolve(
+                self._repository,
+                credential=self._secret(),
+                seconds=self._limits.fetch.seconds,
+                cancel=self._job.cancel,
+            )
+            self._diary.learn(revision=revision, recipe=self._shop.recipes.key(self._attempt.subject, revision))
+        return revision
+
+    def _kept_image(self, revision: Revision) -> TemplateSpec | None:
+        """What an earlier attempt made by the same recipe, if it is still there and nobody forces a new one."""
+        if self._attempt.subject.request.force:
+            return None
+        recipe = self._shop.recipes.key(self._attempt.subject, revision)
+        earlier = self._shop.store.with_image(self._attempt.name, recipe)
+        if earlier is None or earlier.spec is None or not self._shop.images.exists(earlier.spec.image):
+            return None
+        self._diary.note(f"attempt {earlier.number} built this commit already; its image is taken")
+        self._diary.learn(cached=True, buildpack=earlier.buildpack, spec=earlier.spec, reference=earlier.reference)
+        return earlier.spec
+
+    def _fetch(self, revision: Revision) -> Checkout:
+        with self._diary.phase(BuildPhase.FETCHING, self._limits.fetch.seconds):
+            self._shop.collection.make_room(self._diary.note)
+            return self._shop.source.fetch(
+                self._repository,
+                revision,
+                self._files / "source",
+                limits=self._limits.fetch,
+                submodules=self._attempt.subject.request.options.submodules,
+                credential=self._secret(),
+                cancel=self._job.cancel,
+                on_note=self._diary.note,
+            )
+
+    def _plan(self, checkout: Checkout, revision: Revision) -> Recipe:
+        with self._diary.phase(BuildPhase.PLANNING, self._limits.plan_seconds):
+            recipe = self._shop.recipes.recipe(Tree(checkout.path, revision.subdir), self._repository)
+            self._diary.learn(buildpack=recipe.buildpack)
+            self._diary.note(f"{recipe.buildpack}: {recipe.reason}")
+            for warning in recipe.warnings:
+                self._diary.note(f"warning: {warning}")
+            return recipe
+
+    def _build(self, checkout: Checkout, recipe: Recipe, revision: Revision, reference: str) -> BuiltImage:
+        with self._image_only_if_used(reference), self._diary.phase(BuildPhase.BUILDING, self._limits.build.seconds):
+            return self._shop.images.build(
+                Tree(checkout.path, revision.subdir).root,
+                recipe,
+                tag=reference,
+                labels=self._labels(revision, recipe),
+                limits=self._limits.build,
+                epoch=checkout.committed_at,
+                on_event=self._diary.progress,
+                cancel=self._job.cancel,
+            )
+
+    def _push(self, image: BuiltImage, reference: str) -> str:
+        """What the template launches: the image's id here, or its digest where it was pushed to."""
+        if self._shop.registry is None:
+            return image.id
+        with self._image_only_if_used(reference), self._diary.phase(BuildPhase.PUSHING, self._limits.push_seconds):
+            return self._shop.images.push(reference, on_event=self._diary.progress, cancel=self._job.cancel)
+
+    @contextmanager
+    def _image_only_if_used(self, reference: str) -> Iterator[None]:
+        """Kept in the row before there is an image, so that none is forgotten; gone with what fails within."""
+        self._diary.learn(reference=reference)
+        try:
+            yield
+            self._job.check()
+        except BaseException:
+            self._shop.images.remove(reference)
+            self._diary.learn(reference=None)
+            raise
+
+    def _spec(self, image: BuiltImage, name: str, revision: Revision, recipe: Recipe) -> TemplateSpec:
+        return TemplateSpec(
+            name=self._attempt.name,
+            image=name,
+            command=None if recipe.command is None else list(recipe.command),
+            port=image.port,
+            login=image.labels.get(_APP_LABEL) == _JUPYTER,
+            labels={"commit": revision.commit[:63], "buildpack": recipe.buildpack},
+            display_name=self._repository.display_name,
+        )
+
+    def _register(self, spec: TemplateSpec) -> None:
+        with self._diary.phase(BuildPhase.REGISTERING, self._limits.register_seconds):
+            template = self._shop.templates.register(spec)
+            self._diary.learn(template=template.name)
+
+    def _reference(self, revision: Revision) -> str:
+        """The image's name on the engine; an earlier image of this commit keeps its own: templates may launch it."""
+        repository = f"{self._shop.registry or 'binder'}/{self._attempt.name}"
+        reference = f"{repository}:{revision.commit[:_SHORT_COMMIT]}"
+        if self._shop.store.reference_taken(reference, self._attempt):
+            return f"{reference}-{self._attempt.number}"
+        return reference
+
+    def _labels(self, revision: Revision, recipe: Recipe) -> dict[str, str]:
+        return recipe.labels | {
+            "org.binder.name": self._attempt.name,
+            "org.binder.repository": self._repository.url,
+            "org.binder.commit": revision.commit,
+        }
+
+    def _secret(self) -> str | None:
+        return self._shop.wallet.secret(self._attempt.subject.request.credential, self._repository)

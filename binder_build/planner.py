@@ -1,0 +1,105 @@
+"""What would be built: the answer to a request for a plan, without building anything."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+import time
+import uuid
+from collections import OrderedDict
+from pathlib import Path
+
+from binder_build.admission import subject_of
+from binder_build.process import Cancelled
+from binder_build.recipes import Recipes
+from binder_build.repository import Repository, parse_repository
+from binder_build.source import FetchLimits, Revision, Source
+from binder_build.tree import Tree
+from binder_build.wallet import Wallet
+from binder_protocol.errors import BuildTimeout, Unavailable
+from binder_protocol.models import BuildRequest, Plan, PlanRequest
+
+_REMEMBERED = 256
+_WAIT_SECONDS = 5.0
+
+
+class Planner:
+    """Plans at most `at_once`, each within `seconds`; the newest plans are remembered by their commit."""
+
+    def __init__(
+        self,
+        *,
+        source: Source,
+        wallet: Wallet,
+        recipes: Recipes,
+        work: Path,
+        at_once: int,
+        limits: FetchLimits,
+        seconds: float,
+    ) -> None:
+        self._source = source
+        self._wallet = wallet
+        self._recipes = recipes
+        self._work = work
+        self._free = threading.BoundedSemaphore(at_once)
+        self._limits = limits
+        self._seconds = seconds
+        self._lock = threading.Lock()
+        self._plans: OrderedDict[tuple[str, str], Plan] = OrderedDict()
+        self._stopping = threading.Event()
+
+    def start(self) -> None:
+        """Nothing is needed."""
+
+    def stop(self) -> None:
+        """Ends what is being fetched."""
+        self._stopping.set()
+
+    def plan(self, request: PlanRequest) -> Plan:
+        """Raises what is wrong with the repository, BuildTimeout, and Unavailable where too many ask at once."""
+        repository = parse_repository(request.repository, request.ref, request.subdir)
+        secret = self._wallet.secret(request.credential, repository)
+        if not self._free.acquire(timeout=_WAIT_SECONDS):
+            raise Unavailable("other plans are being made", retry_after=10)
+        try:
+            return self._plan(request, repository, secret, time.monotonic() + self._seconds)
+        except Cancelled:
+            raise Unavailable("the service is stopping", retry_after=10) from None
+        finally:
+            self._free.release()
+
+    def _plan(self, request: PlanRequest, repository: Repository, secret: str | None, deadline: float) -> Plan:
+        revision = self._source.resolve(repository, credential=secret, seconds=_left(deadline), cancel=self._stopping)
+        build = BuildRequest.model_validate(request.model_dump())
+        key = (repository.name, self._recipes.key(subject_of(build, repository), revision))
+        with self._lock:
+            remembered = self._plans.get(key)
+            if remembered is not None:
+                self._plans.move_to_end(key)
+                return remembered
+        plan = self._made(repository, revision, secret, deadline)
+        with self._lock:
+            self._plans[key] = plan
+            while len(self._plans) > _REMEMBERED:
+                self._plans.popitem(last=False)
+        return plan
+
+    def _made(self, repository: Repository, revision: Revision, secret: str | None, deadline: float) -> Plan:
+        files = self._work / f"plan-{uuid.uuid4().hex}"
+        limits = FetchLimits(self._limits.bytes, self._limits.files, _left(deadline), self._limits.free_bytes)
+        try:
+            checkout = self._source.fetch(
+                repository, revision, files, limits=limits, credential=secret, cancel=self._stopping
+            )
+            return self._recipes.recipe(Tree(checkout.path, revision.subdir), repository).plan(
+                repository, revision.commit, revision.ref, revision.subdir
+            )
+        finally:
+            shutil.rmtree(files, ignore_errors=True)
+
+
+def _left(deadline: float) -> float:
+    left = deadline - time.monotonic()
+    if left <= 0:
+        raise BuildTimeout("making the plan took longer than it may")
+    return left

@@ -1,0 +1,75 @@
+"""Settings of the build service."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import ClassVar
+
+from pydantic import Field, SecretStr
+
+from binder_protocol.models.registry import Memory
+from binder_protocol.service.settings import ServiceSettings
+
+_GIB = 2**30
+
+
+class BuildSettings(ServiceSettings):
+    """How builds are made. Durations are in seconds, sizes in bytes.
+
+    Queue: `workers` builds run at once and `queue_size` wait. `answer_seconds`: how long a request for a build waits
+    to learn the commit; then it goes on behind it. A build that the service's death cut short is started again
+    `restarts` times; then it has failed.
+
+    Sources: `allow_hosts` names hosts, host:port pairs, addresses and networks that may be private.
+    `credentials_file` is TOML with a table per credential: `host`, `user`, `secret`; readable by its owner alone.
+
+    Engine: `docker_host` as in $DOCKER_HOST; `registry` is where images are pushed to, as host/path; none by default.
+    `memory`, `build_pids` and `build_network` bind each step. `ca_bundle`, `index_url` and proxies reach the steps
+    and leave no trace in the image.
+
+    Disk: below `min_free_bytes` the images least recently used are removed, and without success no build starts.
+    Of each name the newest good image and `keep_images` before it are kept in any case. A log holds `log_bytes`, and
+    those of the newest `keep_logs` attempts at a name are kept.
+    """
+
+    section: ClassVar[str] = "build"
+
+    port: int = Field(default=8082, ge=0, le=65_535)
+
+    workers: int = Field(default=2, ge=1, le=64)
+    queue_size: int = Field(default=100, ge=1, le=10_000)
+    plan_workers: int = Field(default=2, ge=1, le=32)
+    restarts: int = Field(default=1, ge=0, le=10)
+    lease_seconds: float = Field(default=30, ge=1, le=3_600)
+
+    answer_seconds: float = Field(default=3, gt=0, le=20)
+    resolve_seconds: float = Field(default=30, gt=0, le=600)
+    fetch_seconds: float = Field(default=600, gt=0, le=86_400)
+    plan_seconds: float = Field(default=60, gt=0, le=3_600)
+    build_seconds: float = Field(default=3_600, gt=0, le=86_400)
+    push_seconds: float = Field(default=1_800, gt=0, le=86_400)
+    register_seconds: float = Field(default=30, gt=0, le=600)
+
+    allow_hosts: list[str] = []
+    credentials_file: Path | None = None
+    ssh_key: Path | None = None
+    known_hosts: Path | None = None
+    source_bytes: int = Field(default=2 * _GIB, ge=1_024)
+    source_files: int = Field(default=200_000, ge=1)
+
+    docker_host: str | None = None
+    builder: str | None = None
+    base_image: str = "binder-base:latest"
+    registry: str | None = Field(default=None, pattern=r"^[a-z0-9][a-z0-9.:/_-]{0,200}[a-z0-9]$")
+    memory: Memory = "4G"
+    ca_bundle: Path | None = None
+    index_url: SecretStr | None = None
+    http_proxy: SecretStr | None = None
+    https_proxy: SecretStr | None = None
+    no_proxy: str | None = None
+    allow_remote_add: bool = False
+
+    min_free_bytes: int = Field(default=2 * _GIB, ge=0)
+    keep_images: int = Field(default=0, ge=0, le=1_000)
+    log_bytes: int = Field(default=16 * 2**20, ge=65_536)
+    keep_logs: int = Field(default=20, ge=1, le=10_000)
