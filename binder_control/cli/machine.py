@@ -1,0 +1,95 @@
+"""Commands about the machine: setup and doctor; and what start-all asks of it."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Annotated
+
+import typer
+
+from binder_control.cli.session import Session, print_json, say, session_of
+from binder_control.errors import EXIT_FAILED, ControlError
+
+
+def setup(
+    context: typer.Context,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
+) -> None:
+    """Prepare this machine: configuration, key, Docker, base image. What is there already is left as it is."""
+    from binder_control.assembly import host_settings
+    from binder_control.host.machine import Machine
+    from binder_control.host.plan import plan
+    from binder_control.host.probe import read_facts
+    from binder_control.host.step import Step, run
+
+    session = session_of(context)
+    settings = host_settings(session.configuration)
+    steps = plan(read_facts(settings))
+    for step in steps:
+        say(f"  {step.name}: {step.reason}")
+    if not steps:
+        say("everything is there")
+    if dry_run or not steps:
+        return
+
+    def report(step: Step, seconds: float | None) -> None:
+        say(f"{step.name} …" if seconds is None else f"{step.name}: done in {seconds:.1f} s")
+
+    paths = session.configuration.paths
+    paths.prepare()
+    run(steps, Machine(paths.log("setup"), docker_host=settings.docker_host), report)
+
+
+def doctor(
+    context: typer.Context, as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False
+) -> None:
+    """Say what is wrong with this machine, and the command that mends it. Ends with 1 where something doesn't work."""
+    from binder_control.assembly import host_settings
+    from binder_control.host.doctor import Verdict, diagnose
+    from binder_control.host.probe import read_facts
+
+    session = session_of(context)
+    facts = read_facts(host_settings(session.configuration))
+    if session.suite.supervisor.running():
+        # The ports are the suite's own then.
+        facts = dataclasses.replace(facts, suite_runs=True, busy_ports={})
+    findings = diagnose(facts)
+    if as_json:
+        print_json([{**dataclasses.asdict(each), "verdict": each.verdict.value} for each in findings])
+    else:
+        for each in findings:
+            print(f"{each.verdict.value:<8} {each.check:<15} {each.what}")
+            if each.mend:
+                print(f"{'':<24} → {each.mend}")
+    if any(each.verdict is Verdict.FAILED for each in findings):
+        raise typer.Exit(EXIT_FAILED)
+
+
+def prepare_home(session: Session) -> None:
+    """Configuration and key, where there are none."""
+    from binder_control.config import write_default
+
+    configuration = session.configuration
+    configuration.paths.prepare()
+    if write_default(configuration.file):
+        say(f"wrote {configuration.file}")
+    if configuration.key is None and configuration.paths.ensure_key():
+        say(f"made an API key: {configuration.paths.key}")
+    if configuration.key is None:
+        session.reload()
+
+
+def require_ready_host(session: Session) -> None:
+    """Raises ControlError where no engine answers and none can be started; says what else set-up would do."""
+    from binder_control.engine import EngineProbe
+    from binder_control.programs import ENGINE
+
+    if str(getattr(session.configuration.services["deploy"], "backend", "docker")) != "docker":
+        return
+    if ENGINE in session.suite.programs:
+        return
+    engine = EngineProbe.of(session.configuration)
+    if not engine.answers():
+        raise ControlError(f"no Docker engine answers at {engine.url}", "binder-control setup", "binder-control doctor")
+    if not engine.has_image(engine.base_image):
+        say(f"there is no base image {engine.base_image} yet, so nothing can be built: binder-control setup")

