@@ -39,35 +39,98 @@ def recipe_version(recipe: Path = RECIPE) -> str:
 
 @dataclass(frozen=True)
 class BuildBase:
-    """Make the base image, unless the engine has it in this version."""
+    """Make the base image, unless the engine has it in this version.
+
+    `as_root`: this login may not speak to the engine yet, so root does.
+    """
 
     distribution: Distribution
+    as_root: bool = False
 
     def perform(self, machine: Machine) -> None:
-        ensure(machine, self.distribution, build_network(os.environ))
+        BaseImage(machine, self.distribution, build_network(os.environ), as_root=self.as_root).ensure()
 
 
-def ensure(machine: Machine, distribution: Distribution, network: BuildNetwork) -> str:
-    """The id of the base image of this version, made if need be. Raises HostError."""
-    template = '{{.Id}} {{index .Config.Labels "' + VERSION_LABEL + '"}}'
-    identity, _, version = _inspect(machine, BASE_IMAGE, template).partition(" ")
-    if version == recipe_version():
-        return identity
-    debian, origin = _debian(machine, distribution)
-    with _secrets(network) as secrets:
-        machine.run(
-            build_command(debian, origin, network, secrets),
-            timeout=_BUILD_SECONDS,
-            environment={"DOCKER_BUILDKIT": "1"} | dict(network.proxies),
+class BaseImage:
+    """The base image of one engine."""
+
+    def __init__(
+        self, machine: Machine, distribution: Distribution, network: BuildNetwork, *, as_root: bool = False
+    ) -> None:
+        self._machine = machine
+        self._distribution = distribution
+        self._network = network
+        self._as_root = as_root
+
+    def ensure(self) -> str:
+        """The id of the base image of this version, made if need be. Raises HostError."""
+        template = '{{.Id}} {{index .Config.Labels "' + VERSION_LABEL + '"}}'
+        identity, _, version = self._inspect(BASE_IMAGE, template).partition(" ")
+        if version == recipe_version():
+            return identity
+        debian, origin = self._debian()
+        with _secrets(self._network) as secrets:
+            self._docker(*build_arguments(debian, origin, self._network, secrets), timeout=_BUILD_SECONDS)
+        return self._inspect(BASE_IMAGE, "{{.Id}}")
+
+    def _debian(self) -> tuple[str, str]:
+        """An image of Debian alone, and where it came from."""
+        if digest := self._pulled():
+            return _PULLED, digest
+        if not self._inspect(_IMPORTED, "{{.Id}}"):
+            self._import()
+        return _IMPORTED, f"debootstrap-{_RELEASE}"
+
+    def _pulled(self) -> str:
+        """The digest of the pulled image; empty where no registry answers soon."""
+        template = '{{join .RepoDigests " "}}'
+        if digest := self._inspect(_PULLED, template):
+            return digest
+        try:
+            self._docker("manifest", "inspect", _PULLED, timeout=_PROBE_SECONDS)
+            self._docker("pull", "--quiet", _PULLED, timeout=_PULL_SECONDS)
+        except HostError:
+            return ""
+        return self._inspect(_PULLED, template)
+
+    def _import(self) -> None:
+        machine = self._machine
+        try:
+            InstallPackages(debootstrap_packages(self._distribution)).perform(machine)
+            machine.run(["rm", "-rf", str(_ROOT)], root=True)
+            machine.run(["mkdir", "-p", str(_ROOT)], root=True)
+            bootstrap = ["debootstrap", "--variant=minbase", _RELEASE, str(_ROOT), *debian_mirror(self._distribution)]
+            machine.run(bootstrap, root=True, timeout=_BUILD_SECONDS)
+            machine.pipe(
+                ["tar", "--create", "--numeric-owner", f"--directory={_ROOT}", *_left_out(), "."],
+                ["docker", "import", "--change", 'CMD ["bash"]', "-", _IMPORTED],
+                timeout=300,
+            )
+        except HostError as error:
+            raise HostError(
+                f"no container registry answers, and Debian's packages couldn't be had either: {error}",
+                "make a registry or a Debian mirror reachable from this machine, then: binder-control setup",
+            ) from error
+        finally:
+            machine.run(["rm", "-rf", str(_ROOT)], root=True)
+
+    def _inspect(self, image: str, template: str) -> str:
+        try:
+            return self._docker("image", "inspect", "--format", template, image, timeout=30).strip()
+        except HostError:
+            return ""
+
+    def _docker(self, *arguments: str, timeout: float) -> str:
+        return self._machine.run(
+            ["docker", *arguments], root=self._as_root, timeout=timeout, environment=self._network.proxies
         )
-    return _inspect(machine, BASE_IMAGE, "{{.Id}}")
 
 
-def build_command(debian: str, origin: str, network: BuildNetwork, secrets: Mapping[str, Path]) -> list[str]:
-    """What builds the base image. Values of the network are named, never shown: argv can be read by anybody."""
+def build_arguments(debian: str, origin: str, network: BuildNetwork, secrets: Mapping[str, Path]) -> list[str]:
+    """What `docker` is told. Proxies are named, never shown: arguments can be read by anybody."""
     arguments = {"DEBIAN": debian, "ORIGIN": origin, "BASE_VERSION": recipe_version()}
     return [
-        *("docker", "buildx", "build", "--builder=default", "--load", "--progress=plain"),
+        *("buildx", "build", "--builder=default", "--load", "--progress=plain"),
         f"--tag={BASE_IMAGE}",
         *(f"--build-arg={name}={value}" for name, value in arguments.items()),
         *(f"--build-arg={name}" for name in sorted(network.proxies)),
@@ -84,52 +147,6 @@ def _secrets(network: BuildNetwork) -> Iterator[dict[str, Path]]:
             secrets["network"] = Path(name) / "network"
             secrets["network"].write_text(network.script, encoding="utf-8")
         yield secrets
-
-
-def _debian(machine: Machine, distribution: Distribution) -> tuple[str, str]:
-    """An image of Debian alone, and where it came from."""
-    if digest := _pulled(machine):
-        return _PULLED, digest
-    if not _inspect(machine, _IMPORTED, "{{.Id}}"):
-        _import(machine, distribution)
-    return _IMPORTED, f"debootstrap-{_RELEASE}"
-
-
-def _pulled(machine: Machine) -> str:
-    """The digest of the pulled image; empty where no registry answers soon."""
-    template = '{{join .RepoDigests " "}}'
-    if digest := _inspect(machine, _PULLED, template):
-        return digest
-    try:
-        machine.run(["docker", "manifest", "inspect", _PULLED], timeout=_PROBE_SECONDS)
-        machine.run(["docker", "pull", "--quiet", _PULLED], timeout=_PULL_SECONDS)
-    except HostError:
-        return ""
-    return _inspect(machine, _PULLED, template)
-
-
-def _import(machine: Machine, distribution: Distribution) -> None:
-    InstallPackages(debootstrap_packages(distribution)).perform(machine)
-    mirror = debian_mirror(distribution)
-    machine.run(["rm", "-rf", str(_ROOT)], root=True)
-    try:
-        machine.run(["mkdir", "-p", str(_ROOT)], root=True)
-        machine.run(
-            ["debootstrap", "--variant=minbase", _RELEASE, str(_ROOT), *mirror], root=True, timeout=_BUILD_SECONDS
-        )
-        machine.pipe(
-            ["tar", "--create", "--numeric-owner", f"--directory={_ROOT}", *_left_out(), "."],
-            ["docker", "import", "--change", 'CMD ["bash"]', "-", _IMPORTED],
-            root=True,
-            timeout=300,
-        )
-    except HostError as error:
-        raise HostError(
-            f"no container registry answers, and Debian's packages couldn't be had either: {error}",
-            "Make an image registry or a Debian mirror reachable from this machine, then run setup again",
-        ) from error
-    finally:
-        machine.run(["rm", "-rf", str(_ROOT)], root=True)
 
 
 def debootstrap_packages(distribution: Distribution) -> tuple[str, ...]:
@@ -159,10 +176,3 @@ def _left_out() -> list[str]:
         "./usr/share/doc/*/examples",
     )
     return [f"--exclude={pattern}" for pattern in patterns]
-
-
-def _inspect(machine: Machine, image: str, template: str) -> str:
-    try:
-        return machine.run(["docker", "image", "inspect", "--format", template, image], timeout=30).strip()
-    except HostError:
-        return ""

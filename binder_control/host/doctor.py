@@ -146,11 +146,14 @@ def _home(facts: Facts) -> Iterator[Finding]:
 
 
 def _ports(facts: Facts) -> Iterator[Finding]:
+    if facts.suite_runs:
+        yield _ok("ports", "the suite listens there")
+        return
     for name, port in sorted(facts.busy_ports.items()):
         mend = f"stop that program, or set another port for {name} in {facts.home / 'binder.toml'}"
         yield Finding(f"port {port}", Verdict.FAILED, f"taken by another program; {name} needs it", mend)
     if not facts.busy_ports:
-        yield _ok("ports", "free, or ours")
+        yield _ok("ports", "free")
 
 
 def _ok(check: str, what: str) -> Finding:

@@ -95,6 +95,7 @@ class Facts:
     config_exists: bool = False
     key_mode: int | None = None
     busy_ports: Mapping[str, int] = field(default_factory=dict)
+    suite_runs: bool = False
 
     @property
     def is_root(self) -> bool:

@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from binder_control.errors import ControlError
@@ -59,21 +59,21 @@ class Machine:
         except FileNotFoundError:
             raise HostError(f"{command[0]} is not installed") from None
         except subprocess.TimeoutExpired:
-            raise HostError(f"{_shown(argv)} took longer than {timeout:.0f} s", f"See {self.log}") from None
+            raise HostError(f"{_shown(argv)} took longer than {timeout:.0f} s", f"see {self.log}") from None
         self._record(argv, done.stdout + done.stderr)
         if done.returncode != 0:
             last = "\n".join((done.stderr or done.stdout).strip().splitlines()[-_LAST_LINES:])
-            raise HostError(f"{_shown(argv)} failed ({done.returncode}):\n{last}", f"See {self.log}")
+            raise HostError(f"{_shown(argv)} failed ({done.returncode}):\n{last}", f"see {self.log}")
         return done.stdout
 
-    def pipe(self, source: Sequence[str], sink: Sequence[str], *, root: bool, timeout: float) -> str:
-        """`source | sink`; `root` is about the source. What the sink printed; raises as `run` does."""
-        producer = [*self.as_root(), *source] if root else list(source)
+    def pipe(self, source: Sequence[str], sink: Sequence[str], *, timeout: float) -> str:
+        """`source | sink`, both by root. What the sink printed; raises as `run` does."""
+        producer, consumer = [*self.as_root(), *source], [*self.as_root(["DOCKER_HOST"]), *sink]
         try:
             with (
                 subprocess.Popen(producer, stdout=subprocess.PIPE, env=self._environment) as first,
                 subprocess.Popen(
-                    list(sink), stdin=first.stdout, stdout=subprocess.PIPE, text=True, env=self._environment
+                    consumer, stdin=first.stdout, stdout=subprocess.PIPE, text=True, env=self._environment
                 ) as second,
             ):
                 assert first.stdout
@@ -97,15 +97,19 @@ class Machine:
         """Write a file of root's, with its directories."""
         self.run(["install", "-D", f"--mode={mode:o}", "/dev/stdin", str(path)], root=True, text=text)
 
-    def as_root(self, environment: Mapping[str, str] | None = None) -> list[str]:
-        """What comes before a command so that root runs it. sudo may ask for a password, on a terminal only."""
+    def as_root(self, variables: Collection[str] = ()) -> list[str]:
+        """What comes before a command so that root runs it, with these variables of ours kept.
+
+        sudo may ask for a password, on a terminal only.
+        """
         if os.geteuid() == 0:
             return []
         if not shutil.which("sudo"):
-            raise HostError("this needs root, and there is no sudo", "Run the same command as root")
+            raise HostError("this needs root, and there is no sudo", "run the same command as root")
         prompt = [] if sys.stdin and sys.stdin.isatty() else ["--non-interactive"]
-        # sudo drops the environment; the few variables that matter are given again by env.
-        return ["sudo", *prompt, "env", *(f"{name}={value}" for name, value in (environment or {}).items())]
+        # By name: their values would be seen by everybody as arguments.
+        kept = [f"--preserve-env={','.join(sorted(variables))}"] if variables else []
+        return ["sudo", *prompt, *kept]
 
     def _record(self, argv: Sequence[str], output: str) -> None:
         self.log.parent.mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -104,14 +104,18 @@ def _plugins(facts: Facts) -> Iterator[Step]:
 
 
 def _permission(facts: Facts) -> Iterator[Step]:
+    """The engine runs, and this user may not speak to it yet. What is left to do with it, root does this once."""
     if facts.in_docker_group:
-        raise HostError("this login isn't in the group docker yet", "log in again, or run it under: sg docker")
+        raise HostError(
+            "this login isn't in the group docker yet", "log in again, or: sg docker 'binder-control setup'"
+        )
     if facts.access is Access.NONE:
         raise HostError(f"{facts.user} may not speak to the Docker engine", f"usermod -aG docker {facts.user}")
     yield Step(f"let {facts.user} use Docker", "its socket is for the group docker", JoinGroup(facts.user))
+    yield from _base(facts, as_root=True)
 
 
-def _base(facts: Facts) -> Iterator[Step]:
+def _base(facts: Facts, *, as_root: bool = False) -> Iterator[Step]:
     if facts.base is None or facts.base.version != facts.wanted_base:
         reason = "every image stands on it" if facts.base is None else "its recipe has changed"
-        yield Step(f"make {BASE_IMAGE}", reason, BuildBase(facts.distribution))
+        yield Step(f"make {BASE_IMAGE}", reason, BuildBase(facts.distribution, as_root))

@@ -1,0 +1,75 @@
+# Sourced by the other scripts: a place to say things, packages of the system, the project's own environment.
+
+export DEBIAN_FRONTEND=noninteractive
+# A company's CA bundle, whichever of its usual names it was given by.
+for bundle in "${SSL_CERT_FILE:-}" "${PIP_CERT:-}" "${REQUESTS_CA_BUNDLE:-}"; do
+    [ -n "$bundle" ] && export SSL_CERT_FILE="$bundle" PIP_CERT="$bundle" && break
+done
+
+say() { printf '%s\n' "── $*" >&2; }
+
+fail() {
+    printf '%s\n' "$@" >&2
+    exit 1
+}
+
+as_root() {
+    if [ "$(id -u)" = 0 ]; then
+        "$@"
+    elif command -v sudo >/dev/null; then
+        sudo env DEBIAN_FRONTEND=noninteractive "$@"
+    else
+        fail "this needs root: $*" "Run the script as root, or install sudo."
+    fi
+}
+
+# Install those of the system's packages that are missing.
+need_packages() {
+    local missing=() package
+    for package in "$@"; do
+        [ "$(dpkg-query --show --showformat='${db:Status-Status}' "$package" 2>/dev/null)" = installed ] ||
+            missing+=("$package")
+    done
+    [ ${#missing[@]} -eq 0 ] && return
+    command -v apt-get >/dev/null || fail "missing: ${missing[*]}" "Install them with this system's package manager."
+    say "installing ${missing[*]}"
+    as_root apt-get -o DPkg::Lock::Timeout=300 --quiet --quiet update >&2
+    as_root apt-get -o DPkg::Lock::Timeout=300 --quiet --quiet --yes install --no-install-recommends "${missing[@]}" >&2
+}
+
+# make_environment EXTRA: the project with that extra in .venv. Does nothing where the same was done before.
+make_environment() {
+    local extra="$1" stamp
+    stamp="$extra $(cat pyproject.toml constraints.txt | sha256sum)"
+    # `dev` contains `server`: what tests need serves the suite too.
+    if [ -x .venv/bin/binder-control ] && grep --quiet --fixed-strings --line-regexp \
+        --regexp="$stamp" --regexp="dev ${stamp#* }" .venv/stamp 2>/dev/null; then
+        return
+    fi
+    python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
+        fail "Python 3.11 or newer is needed; this is $(python3 --version)"
+    python3 -c 'import ensurepip, venv' 2>/dev/null || need_packages python3-venv
+    say "making .venv"
+    [ -x .venv/bin/python ] || python3 -m venv --clear .venv
+    .venv/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt uv
+    if [ -z "${UV_DEFAULT_INDEX:-}${UV_INDEX_URL:-}" ]; then
+        # uv doesn't read pip's settings.
+        local index
+        index="${PIP_INDEX_URL:-$(.venv/bin/python -m pip config get global.index-url 2>/dev/null || true)}"
+        [ -n "$index" ] && export UV_DEFAULT_INDEX="$index"
+    fi
+    .venv/bin/uv pip install --quiet --python .venv/bin/python --constraint constraints.txt --editable ".[$extra]"
+    printf '%s\n' "$stamp" >.venv/stamp
+}
+
+engine_answers() { docker version >/dev/null 2>&1; }
+
+# Run a command that speaks to the engine. Membership of the group docker counts from the next login: until then by sg.
+with_engine() {
+    if engine_answers || [ "$(id -u)" = 0 ] || ! id --name --groups "$(id -un)" | grep --quiet --word-regexp docker ||
+        id --name --groups | grep --quiet --word-regexp docker; then
+        "$@"
+    else
+        sg docker -c "$(printf '%q ' "$@")"
+    fi
+}
