@@ -1,0 +1,5 @@
+"""`python -m binder_deploy` runs the service."""
+
+from binder_deploy.main import main
+
+main()

@@ -1,0 +1,343 @@
+"""Applications as containers of a Docker engine. The only home of docker-py; its errors become ours here."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+import docker
+import docker.errors
+import requests.exceptions
+import structlog
+import urllib3.exceptions
+
+from binder_deploy import containers, network
+from binder_deploy.backends import Endings, Instance, Line, Lines, State
+from binder_deploy.containers import Image, Surroundings
+from binder_deploy.launches import Launch
+from binder_protocol.errors import EngineError, ImageNotFound, InvalidTemplate, LaunchFailed, NoRecord
+
+log = structlog.get_logger()
+
+_ANSWER_SECONDS = 60
+_CONNECTIONS = 64
+_LONGEST_LINE = 65_536
+_REMEMBERED_IMAGES = 1_000
+_STATES = {"created": State.CREATED, "running": State.RUNNING, "restarting": State.RUNNING, "paused": State.RUNNING}
+
+
+class Rules(Protocol):
+    """What keeps applications from the host. `apply` raises Unavailable where it can't."""
+
+    def apply(self) -> None: ...
+
+
+class DockerBackend:
+    """`net` must be this suite's own; it is made where it is missing. `stop_seconds` is the time between SIGTERM
+    and SIGKILL, `pull_seconds` the longest an image may take to arrive.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        net: network.Network,
+        firewall: Rules,
+        *,
+        stop_seconds: int = 2,
+        pull_seconds: float = 900,
+        log_bytes: int = 5 * 2**20,
+        disk: int | None = None,
+    ) -> None:
+        self._api = docker.APIClient(base_url=url, version="1.41", timeout=_ANSWER_SECONDS, max_pool_size=_CONNECTIONS)
+        self._url = url
+        self._network = net
+        self._firewall = firewall
+        self._stop_seconds = stop_seconds
+        self._pull_seconds = pull_seconds
+        self._log_bytes = log_bytes
+        self._disk = disk
+        self._images: dict[str, Image] = {}
+        self._prepared: Surroundings | None = None
+        self._preparing = threading.Lock()
+
+    def launch(self, launch: Launch) -> Instance:
+        around = self._prepared or self.prepare()
+        image = self._image(launch.image)
+        name = containers.name(launch.id)
+        with _translated():
+            try:
+                request = containers.create_request(launch, image, around)
+                self._api.create_container_from_config(request, name)  # type: ignore[no-untyped-call]
+            except docker.errors.NotFound as error:
+                self._images.pop(launch.image, None)
+                raise ImageNotFound(f"the image {launch.image} is not on this host") from error
+            except docker.errors.APIError as error:
+                if error.status_code != 409:
+                    raise _cannot_run(error) from error
+            try:
+                self._api.start(name)
+            except docker.errors.APIError as error:
+                self.stop(launch.id)
+                if error.status_code == 404 and "network" in str(error.explanation):
+                    self._prepared = None
+                raise _cannot_run(error) from error
+        started = self.instance(launch.id)
+        if started is None:
+            raise LaunchFailed("the container was removed while it started")
+        return started
+
+    def instance(self, identity: str) -> Instance | None:
+        with _translated():
+            try:
+                found = self._api.inspect_container(containers.name(identity))
+            except docker.errors.NotFound:
+                return None
+        labels = found["Config"]["Labels"] or {}
+        if labels.get(containers.HOME) != self._network.home:
+            return None
+        state = found["State"]
+        exited = _STATES.get(state["Status"], State.EXITED) is State.EXITED
+        return Instance(
+            identity,
+            _STATES.get(state["Status"], State.EXITED),
+            self._address(found, labels),
+            labels.get(containers.APP) == containers.JUPYTER,
+            exit_code=state["ExitCode"] if exited else None,
+            out_of_memory=exited and bool(state.get("OOMKilled")),
+            ended=_moment(state.get("FinishedAt", "")) if exited else None,
+        )
+
+    def instances(self) -> list[Instance]:
+        wanted = {"label": [f"{containers.HOME}={self._network.home}"]}
+        with _translated():
+            listed = self._api.containers(all=True, filters=wanted)
+        found = []
+        for each in listed:
+            identity = each["Labels"].get(containers.APPLICATION, "")
+            state = _STATES.get(each["State"], State.EXITED)
+            if state is State.EXITED:  # only an inspection tells how it ended
+                ended = self.instance(identity)
+                found += [ended] if ended is not None else []
+            else:
+                jupyter = each["Labels"].get(containers.APP) == containers.JUPYTER
+                found.append(Instance(identity, state, self._address(each, each["Labels"]), jupyter))
+        return found
+
+    def stop(self, identity: str) -> None:
+        if self.instance(identity) is None:
+            return
+        name = containers.name(identity)
+        with _translated(), contextlib.suppress(docker.errors.NotFound):
+            with contextlib.suppress(requests.exceptions.ReadTimeout):
+                self._api.stop(name, timeout=self._stop_seconds)
+            try:
+                self._api.remove_container(name, v=True, force=True)
+            except docker.errors.APIError as error:
+                if error.status_code != 409:  # somebody else removes it already
+                    raise
+                self._api.wait(name, timeout=_ANSWER_SECONDS, condition="removed")
+
+    def logs(self, identity: str, *, follow: bool = False, tail: int | None = None) -> Lines:
+        if self.instance(identity) is None:
+            raise NoRecord(f"nothing is kept of what application {identity} printed")
+        with _translated():
+            try:
+                stream = self._api.logs(
+                    containers.name(identity), stream=True, follow=follow, timestamps=True,
+                    tail="all" if tail is None else tail,
+                )  # fmt: skip
+            except docker.errors.NotFound:
+                raise NoRecord(f"nothing is kept of what application {identity} printed") from None
+        return _DockerLines(stream)
+
+    def endings(self) -> Endings:
+        wanted = {"type": "container", "event": "die", "label": f"{containers.HOME}={self._network.home}"}
+        # A client of its own: the stream stays open for as long as the service runs.
+        with _translated():
+            api = docker.APIClient(base_url=self._url, version="1.41", timeout=None)  # type: ignore[arg-type]
+            return _DockerEndings(api, api.events(filters=wanted, decode=True))
+
+    def preload(self, image: str) -> None:
+        self._image(image)
+
+    def ping(self) -> None:
+        with _translated():
+            self._api.ping()
+        self.prepare()
+
+    def prepare(self) -> Surroundings:
+        """The network and its rules are as they must be afterwards; both are looked at each time."""
+        with self._preparing, _translated():
+            if not self._api.networks(names=[f"^{self._network.name}$"]):
+                self._make_network()
+            self._firewall.apply()
+            if self._prepared is None:
+                cpu = int(self._api.info()["NCPU"]) * 1000
+                self._prepared = Surroundings(
+                    self._network.home, self._network.name, cpu, log_bytes=self._log_bytes, disk=self._disk
+                )
+            return self._prepared
+
+    def dismantle(self) -> None:
+        """Removes the network; applications must be gone. For tests and uninstalling."""
+        with _translated(), contextlib.suppress(docker.errors.NotFound):
+            self._api.remove_network(self._network.name)
+        self._prepared = None
+
+    def close(self) -> None:
+        """Gives the connections back."""
+        self._api.close()
+
+    def _make_network(self) -> None:
+        try:
+            self._api.create_network(
+                self._network.name,
+                driver="bridge",
+                options=network.bridge_options(self._network),
+                labels={containers.HOME: self._network.home},
+                enable_ipv6=False,
+                check_duplicate=True,
+            )
+        except docker.errors.APIError as error:
+            if error.status_code not in (403, 409) or "already" not in str(error.explanation):
+                raise
+
+    def _image(self, name: str) -> Image:
+        """What the image says of itself; pulled where it isn't here. Only what an id names is remembered."""
+        known = self._images.get(name)
+        if known is not None:
+            return known
+        with _translated():
+            try:
+                found = self._api.inspect_image(name)  # type: ignore[no-untyped-call]
+            except docker.errors.NotFound:
+                self._pull(name)
+                found = self._api.inspect_image(name)  # type: ignore[no-untyped-call]
+        image = _image_from(found)
+        if "sha256:" in name:
+            if len(self._images) >= _REMEMBERED_IMAGES:
+                self._images.clear()
+            self._images[name] = image
+        return image
+
+    def _pull(self, name: str) -> None:
+        if name.startswith("sha256:"):
+            raise ImageNotFound(f"the image {name} is not on this host")
+        deadline = time.monotonic() + self._pull_seconds
+        try:
+            with contextlib.closing(self._api.pull(name, stream=True, decode=True)) as progress:
+                for step in progress:
+                    if "error" in step:
+                        raise ImageNotFound(f"the image {name} can't be pulled: {str(step['error'])[:500]}")
+                    if time.monotonic() > deadline:
+                        raise ImageNotFound(f"the image {name} didn't arrive within {self._pull_seconds:g} s")
+        except docker.errors.APIError as error:
+            raise ImageNotFound(f"the image {name} can't be pulled: {str(error.explanation)[:500]}") from error
+
+    def _address(self, found: Mapping[str, Any], labels: Mapping[str, str]) -> tuple[str, int] | None:
+        endpoint = found["NetworkSettings"]["Networks"].get(self._network.name) or {}
+        port = labels.get(f"traefik.http.services.binder-{labels.get(containers.APPLICATION)}.loadbalancer.server.port")
+        return (endpoint["IPAddress"], int(port)) if endpoint.get("IPAddress") and port else None
+
+
+class _DockerLines:
+    """Puts the engine's frames together to lines; each frame brings a time stamp of its own."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    def __iter__(self) -> Iterator[Line]:
+        text, moment = b"", None
+        with _translated():
+            for frame in self._stream:
+                stamp, _, rest = frame.partition(b" ")
+                moment = moment or _moment(stamp.decode("ascii", "replace"))
+                text += rest[: _LONGEST_LINE - len(text)]
+                if rest.endswith(b"\n") or len(text) >= _LONGEST_LINE:
+                    yield Line(_readable(text), moment)
+                    text, moment = b"", None
+        if text:
+            yield Line(_readable(text), moment)
+
+    def close(self) -> None:
+        with contextlib.suppress(OSError, ValueError, docker.errors.DockerException):
+            self._stream.close()
+
+
+class _DockerEndings:
+    """The engine's `die` events."""
+
+    def __init__(self, api: docker.APIClient, stream: Any) -> None:
+        self._api = api
+        self._stream = stream
+
+    def __iter__(self) -> Iterator[str]:
+        with _translated():
+            for event in self._stream:
+                yield event["Actor"]["Attributes"].get(containers.APPLICATION, "")
+
+    def close(self) -> None:
+        with contextlib.suppress(OSError, ValueError, docker.errors.DockerException):
+            self._stream.close()
+        self._api.close()
+
+
+@contextlib.contextmanager
+def _translated() -> Iterator[None]:
+    """docker-py's own failures, and those of the libraries below it, as EngineError."""
+    try:
+        yield
+    except docker.errors.APIError as error:
+        if error.status_code is not None and error.status_code < 500:
+            raise
+        raise EngineError(f"the Docker engine failed: {_short(error)}") from error
+    except (
+        docker.errors.DockerException, requests.exceptions.RequestException, urllib3.exceptions.HTTPError,
+        json.JSONDecodeError, OSError,
+    ) as error:  # fmt: skip
+        raise EngineError(f"the Docker engine doesn't answer: {type(error).__name__}") from error
+
+
+def _cannot_run(error: docker.errors.APIError) -> LaunchFailed | InvalidTemplate | EngineError:
+    words = _short(error)
+    if error.status_code == 400 or "executable file not found" in words or "permission denied" in words:
+        return InvalidTemplate(f"the template can't be run as it is: {words}")
+    if error.status_code == 409:
+        return LaunchFailed(f"the engine is busy with the same container: {words}")
+    return LaunchFailed(f"the Docker engine could not start it: {words}")
+
+
+def _short(error: docker.errors.APIError) -> str:
+    return str(error.explanation or error)[:500]
+
+
+def _image_from(found: Mapping[str, Any]) -> Image:
+    config = found.get("Config") or {}
+    return Image(
+        id=found["Id"],
+        labels=tuple(sorted((config.get("Labels") or {}).items())),
+        entrypoint=tuple(config.get("Entrypoint") or ()),
+        command=tuple(config.get("Cmd") or ()),
+    )
+
+
+def _moment(text: str) -> datetime | None:
+    """RFC 3339 with nanoseconds, as Go writes it; its zero time is None."""
+    whole, _, fraction = text.rstrip("Z").partition(".")
+    try:
+        moment = datetime.fromisoformat(whole).replace(tzinfo=UTC)
+    except ValueError:
+        return None
+    if moment.year < 1970:
+        return None
+    digits = fraction[:6].ljust(6, "0")
+    return moment.replace(microsecond=int(digits)) if digits.isdigit() else moment
+
+
+def _readable(text: bytes) -> str:
+    return text.decode("utf-8", "replace").rstrip("\r\n").replace("\0", "\N{REPLACEMENT CHARACTER}")

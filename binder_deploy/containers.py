@@ -1,0 +1,150 @@
+"""A container as a value: what a launch comes to in the words of the Docker Engine's API. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from binder_deploy import routes
+from binder_deploy.launches import RESERVED, Launch
+from binder_protocol.errors import InvalidTemplate
+
+APPLICATION, TEMPLATE, HOME, APP = (
+    "org.binder.application",
+    "org.binder.template",
+    "org.binder.home",
+    "org.binder.app",
+)
+"""Labels. The first three are a container's identity; APP says what runs in it."""
+
+JUPYTER = "jupyter"
+USER = "1000:1000"
+_JUPYTER_COMMAND = ("jupyter-lab",)
+_SHARED_MEMORY = 64 * 2**20
+_NANOSECONDS = 1_000_000  # Docker counts in billionths of a CPU
+_FRONT_DOOR_LABELS = "traefik."
+
+
+@dataclass(frozen=True)
+class Image:
+    """What an image says of itself. `id` never changes its meaning, as a tag does."""
+
+    id: str
+    labels: tuple[tuple[str, str], ...] = ()
+    entrypoint: tuple[str, ...] = ()
+    command: tuple[str, ...] = ()
+
+    @property
+    def app(self) -> str:
+        """The kind of application that its label claims; empty without one."""
+        return dict(self.labels).get(APP, "")
+
+    @property
+    def has_init(self) -> bool:
+        """Whether its entry point reaps processes already."""
+        return self.entrypoint[:1] in (("tini",), ("/usr/bin/tini",), ("/sbin/tini",), ("dumb-init",))
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What all containers of this suite share. `cpu` is what the host has, in thousandths; more can't be given.
+
+    `disk` in bytes only works where the storage driver has quotas.
+    """
+
+    home: str
+    network: str
+    cpu: int
+    log_bytes: int = 5 * 2**20
+    disk: int | None = None
+
+
+def name(identity: str) -> str:
+    """The container's name: a second one for the same application can't be made."""
+    return f"binder-{identity}"
+
+
+def runs_jupyter(launch: Launch, image: Image) -> bool:
+    """Whether what runs is the base image's JupyterLab, which checks the token itself."""
+    return launch.command is None and image.app == JUPYTER and image.command == _JUPYTER_COMMAND
+
+
+def create_request(launch: Launch, image: Image, around: Surroundings) -> dict[str, Any]:
+    """The body of `POST /containers/create`.
+
+    Raises InvalidTemplate for an image with labels for the front door: a container inherits them, they can't be
+    taken away, and they would let it take other applications' routes.
+    """
+    for key in (*dict(image.labels), *launch.labels):
+        if key.lower().startswith(_FRONT_DOOR_LABELS):  # Traefik knows no case
+            raise InvalidTemplate(
+                f"the image or template carries the label {key[:100]!r}; labels for the front door are not its to set",
+                suggestions=("remove the traefik labels from the Dockerfile or template, and build again",),
+            )
+    request: dict[str, Any] = {
+        "Image": image.id,
+        "User": USER,
+        "Env": [f"{key}={value}" for key, value in environment(launch, image).items()],
+        "Labels": _labels(launch, image, around),
+        "ExposedPorts": {f"{launch.port}/tcp": {}},
+        "Healthcheck": {"Test": ["NONE"]},
+        "StopSignal": "SIGTERM",
+        "HostConfig": _host_config(launch, image, around),
+    }
+    if launch.command is not None:
+        request["Cmd"] = [filled(argument, launch) for argument in launch.command]
+    return request
+
+
+def environment(launch: Launch, image: Image) -> dict[str, str]:
+    """The variables an application starts with; ours can't be overridden by template or request."""
+    ours = {
+        "BINDER_BASE_PATH": launch.base_path,
+        "BINDER_PORT": str(launch.port),
+        "BINDER_TOKEN": launch.secret,
+        "PORT": str(launch.port),
+    }
+    if image.app == JUPYTER:
+        ours["JUPYTER_TOKEN"] = launch.secret
+    return {key: value for key, value in launch.environment.items() if key not in RESERVED} | ours
+
+
+def filled(argument: str, launch: Launch) -> str:
+    """`argument` with its placeholders filled in."""
+    for placeholder, value in (("base-path", launch.base_path), ("port", str(launch.port)), ("token", launch.secret)):
+        argument = argument.replace(f"{{{placeholder}}}", value)
+    return argument
+
+
+def _labels(launch: Launch, image: Image, around: Surroundings) -> dict[str, str]:
+    jupyter = runs_jupyter(launch, image)
+    return {
+        **launch.labels,
+        APPLICATION: launch.id,
+        TEMPLATE: launch.template,
+        HOME: around.home,
+        APP: JUPYTER if jupyter else "other",  # the image's claim is not taken over where something else runs
+        **routes.labels(launch, network=around.network, own_login=launch.login or jupyter),
+    }
+
+
+def _host_config(launch: Launch, image: Image, around: Surroundings) -> dict[str, Any]:
+    config: dict[str, Any] = {
+        "NetworkMode": around.network,
+        "Init": not image.has_init,
+        "Privileged": False,
+        "PublishAllPorts": False,
+        "CapDrop": ["ALL"],
+        "SecurityOpt": ["no-new-privileges:true"],
+        "IpcMode": "private",
+        "Memory": launch.memory,
+        "MemorySwap": launch.memory,  # memory and swap together: no swap
+        "NanoCpus": min(launch.cpu, around.cpu) * _NANOSECONDS,
+        "PidsLimit": launch.pids,
+        "ShmSize": min(_SHARED_MEMORY, launch.memory),
+        "RestartPolicy": {"Name": "no"},  # what crashed is told, not started over and over
+        "LogConfig": {"Type": "json-file", "Config": {"max-size": str(around.log_bytes), "max-file": "2"}},
+    }
+    if around.disk is not None:
+        config["StorageOpt"] = {"size": str(around.disk)}
+    return config

@@ -1,0 +1,132 @@
+"""A launch: all that one application needs, settled from template, request and the operator's defaults. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from binder_protocol.errors import InvalidTemplate
+from binder_protocol.models import Access, LaunchRequest, Limits, Template
+from binder_protocol.models.quantities import memory_bytes, millicpus
+
+RESERVED = ("BINDER_BASE_PATH", "BINDER_PORT", "BINDER_TOKEN", "PORT", "JUPYTER_TOKEN")
+"""Environment variables that are ours to set."""
+
+
+class Launch(BaseModel):
+    """What is to run, complete. Memory in bytes, CPU in thousandths, times in ms; None is without end.
+
+    `command` still has its placeholders: what fills them in is the backend's. `login`: the application checks the
+    token itself.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    id: str
+    template: str
+    revision: int
+    image: str
+    token: str = Field(repr=False)
+    command: tuple[str, ...] | None = None
+    port: int = 8888
+    environment: dict[str, str] = Field(default={}, repr=False)
+    memory: int
+    cpu: int
+    pids: int
+    health_path: str = "/"
+    access: Access = Access.TOKEN
+    login: bool = False
+    strip_prefix: bool = False
+    labels: dict[str, str] = {}
+    cull_timeout: int
+    max_age: int | None = None
+
+    @property
+    def base_path(self) -> str:
+        """Where the front door carries it."""
+        return base_path(self.id)
+
+    @property
+    def secret(self) -> str:
+        """The token that opens it; empty where everybody may."""
+        return self.token if self.access is Access.TOKEN else ""
+
+
+@dataclass(frozen=True)
+class Policy:
+    """What an application gets where neither template nor request says so, and the most that they may ask for."""
+
+    memory: int
+    cpu: int
+    pids: int
+    max_memory: int
+    max_cpu: int
+    max_pids: int
+    cull_timeout: int
+    max_age: int | None
+    longest_cull_timeout: int
+    longest_age: int | None
+
+
+def base_path(identity: str) -> str:
+    """The path below which the application of that id answers."""
+    return f"/user/{identity}/"
+
+
+def settle(template: Template, request: LaunchRequest, policy: Policy, *, identity: str, token: str) -> Launch:
+    """The launch that `request` asks for. Raises InvalidTemplate where more is asked for than the operator allows."""
+    limits = (request.resources, template.limits)
+    return Launch(
+        id=identity,
+        template=template.name,
+        revision=template.revision,
+        image=template.image,
+        token=token,
+        command=tuple(template.command) if template.command is not None else None,
+        port=template.port,
+        environment={**template.environment, **request.environment},
+        memory=_within("memory", _memory(limits), policy.memory, policy.max_memory, "bytes"),
+        cpu=_within("cpu", _cpu(limits), policy.cpu, policy.max_cpu, "thousandths of a CPU"),
+        pids=_within("pids", _first(each.pids for each in limits), policy.pids, policy.max_pids, "processes"),
+        health_path=template.health_path,
+        access=template.access,
+        login=template.login,
+        strip_prefix=template.strip_prefix,
+        labels=template.labels,
+        cull_timeout=_cull_timeout(template, request, policy),
+        max_age=_max_age(template, request, policy),
+    )
+
+
+def _cull_timeout(template: Template, request: LaunchRequest, policy: Policy) -> int:
+    asked = _first((request.cull_timeout, template.cull_timeout))
+    return min(policy.cull_timeout if asked is None else asked, policy.longest_cull_timeout)
+
+
+def _max_age(template: Template, request: LaunchRequest, policy: Policy) -> int | None:
+    # An application may be asked to end sooner than its template says, never later than the operator does.
+    asked = _first((request.max_age, template.max_age, policy.max_age))
+    return min((age for age in (asked, policy.longest_age) if age is not None), default=None)
+
+
+def _memory(limits: Iterable[Limits]) -> int | None:
+    return _first(None if each.memory is None else memory_bytes(each.memory) for each in limits)
+
+
+def _cpu(limits: Iterable[Limits]) -> int | None:
+    return _first(None if each.cpu is None else millicpus(each.cpu) for each in limits)
+
+
+def _first(values: Iterable[int | None]) -> int | None:
+    return next((value for value in values if value is not None), None)
+
+
+def _within(name: str, asked: int | None, default: int, most: int, unit: str) -> int:
+    if asked is not None and asked > most:
+        raise InvalidTemplate(
+            f"limits.{name} asks for {asked} {unit}; this host gives an application {most} at most",
+            suggestions=(f"ask for less {name}", f"ask the operator to raise max-{name} of the deploy service"),
+        )
+    return default if asked is None else asked

@@ -1,0 +1,155 @@
+"""The deploy service's object graph, from top to bottom, and its start."""
+
+from __future__ import annotations
+
+import secrets
+import sys
+from datetime import timedelta
+from pathlib import Path
+
+from fastapi import FastAPI
+
+from binder_client.client import Client
+from binder_deploy import network
+from binder_deploy.activity import FrontDoor
+from binder_deploy.api import DeployApi
+from binder_deploy.applications import Applications, Rules, Templates
+from binder_deploy.backends import Backend
+from binder_deploy.doorkeeper import Doorkeeper
+from binder_deploy.keeper import Keeper, Patience, Sampler, Watcher
+from binder_deploy.preloads import Preloads
+from binder_deploy.probe import Probe
+from binder_deploy.registry import RegistryTemplates
+from binder_deploy.settings import DeploySettings
+from binder_deploy.store import Store
+from binder_deploy.stories import Stories
+from binder_protocol.models.quantities import memory_bytes
+from binder_protocol.service import logs
+from binder_protocol.service.app import Service, create_app
+from binder_protocol.service.health import Check
+from binder_protocol.service.metrics import Metrics
+from binder_protocol.service.server import EXIT_CONFIG, serve
+from binder_protocol.service.settings import ConfigError, load_settings
+from binder_protocol.service.storage import Database
+from binder_protocol.service.work import Loop, WorkerPool
+
+_LAUNCHES_AT_ONCE = 64
+_PRELOADS_AT_ONCE = 2
+
+
+def build_app(
+    settings: DeploySettings, *, backend: Backend | None = None, templates: Templates | None = None
+) -> FastAPI:
+    """The deploy service as an application; nothing starts before its lifespan does."""
+    database = Database(settings.database, "binder_deploy.migrations")
+    store = Store(database)
+    backend = backend or make_backend(settings)
+    templates = templates or _registry(settings)
+    behind_front_door = settings.backend == "docker"
+
+    launches = WorkerPool(
+        "launches", workers=min(settings.max_applications, _LAUNCHES_AT_ONCE), queue_size=settings.max_applications,
+        drain_seconds=0,
+    )  # fmt: skip
+    loads = WorkerPool("preloads", workers=_PRELOADS_AT_ONCE, queue_size=100, drain_seconds=0)
+    probe = Probe(settings.front_door_url if behind_front_door else None, settings.start_timeout)
+    rules = Rules(settings.policy, settings.max_applications, settings.public_url if behind_front_door else None)
+    applications = Applications(store, backend, templates, probe, launches, rules)
+    preloads = Preloads(store, backend, templates, loads)
+    stories = Stories(applications, backend)
+
+    sampler = Sampler(store, backend, FrontDoor(settings.front_door_metrics_url), every=settings.activity_every)
+    patience = Patience(
+        grace=timedelta(seconds=settings.cull_grace),
+        give_up=timedelta(seconds=2 * settings.start_timeout),
+        keep=timedelta(seconds=settings.keep_records),
+    )
+    keeper = Keeper(
+        applications, backend, patience,
+        watching_since=lambda: watcher.watching_since,
+        activity_known=lambda: sampler.known or not behind_front_door,
+    )  # fmt: skip
+    reconciling = Loop("reconciler", keeper.step, every=settings.reconcile_every, longest=settings.reconcile_every)
+    sampling = Loop("activity", sampler.step, every=settings.activity_every, longest=settings.activity_every)
+
+    def on_ending(identity: str) -> None:
+        applications.waits.wake(identity)
+        reconciling.wake()
+
+    watcher = Watcher(backend, on_ending, reconciling.wake)
+    metrics = Metrics()
+    metrics.watch(launches)
+    metrics.watch(loads)
+    return create_app(
+        Service(
+            settings=settings,
+            api=DeployApi(applications, stories, preloads, settings.api_key),
+            checks=[Check("database", database.ping), Check("backend", backend.ping, deadline=10)],
+            resources=[launches, loads, preloads, watcher, reconciling, *([sampling] if behind_front_door else [])],
+            database=database,
+            routers=[Doorkeeper(store).router()],
+            public_launch=settings.public_launch,
+            metrics=metrics,
+        )
+    )
+
+
+def make_backend(settings: DeploySettings) -> Backend:
+    """The backend that the settings name."""
+    if settings.backend == "memory":
+        from binder_deploy.backends.memory import MemoryBackend
+
+        return MemoryBackend()
+    from binder_deploy.backends.docker import DockerBackend
+
+    home = instance_id(settings.home)
+    net = network.Network(
+        home,
+        settings.network or f"binder-{home[:8]}",
+        resolvers=network.resolvers(_read(Path("/etc/resolv.conf"))),
+        reachable=network.networks(settings.reachable),
+    )
+    return DockerBackend(
+        settings.docker_url,
+        net,
+        network.Firewall(net) if settings.isolation == "on" else network.NoFirewall(),
+        stop_seconds=settings.stop_timeout,
+        pull_seconds=settings.pull_timeout,
+        log_bytes=settings.log_bytes,
+        disk=None if settings.disk is None else memory_bytes(settings.disk),
+    )
+
+
+def instance_id(home: Path) -> str:
+    """This suite's own id, made at the first call: two suites on one engine never touch each other's containers."""
+    file = home / "instance"
+    try:
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with file.open("x", encoding="ascii") as fresh:
+            fresh.write(secrets.token_hex(8) + "\n")
+    except FileExistsError:
+        pass
+    return file.read_text(encoding="ascii").strip()
+
+
+def _registry(settings: DeploySettings) -> Templates:
+    key = settings.api_key.get_secret_value() if settings.api_key is not None else None
+    urls = {"registry": settings.registry_url}
+    return RegistryTemplates(Client(settings.registry_url, key, urls=urls, timeout=10, request_id=logs.request_id))
+
+
+def _read(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+
+
+def main() -> None:
+    """Runs the deploy service until it is told to stop."""
+    try:
+        settings = load_settings(DeploySettings)
+    except ConfigError as error:
+        print(error, file=sys.stderr)
+        sys.exit(EXIT_CONFIG)
+    serve(build_app(settings), settings)

@@ -1,0 +1,55 @@
+"""Preloads: a template's image is brought to this host before anybody waits for it."""
+
+from __future__ import annotations
+
+from binder_deploy.applications import Templates
+from binder_deploy.backends import Backend
+from binder_deploy.records import failure_of
+from binder_deploy.store import Store
+from binder_protocol.errors import BinderError, DoesNotExist
+from binder_protocol.models import Preload, PreloadStatus
+from binder_protocol.service.work import WorkerPool
+
+
+class Preloads:
+    """The last preload of each template is remembered. A resource: what a killed service left goes on at the start."""
+
+    def __init__(self, store: Store, backend: Backend, templates: Templates, pool: WorkerPool) -> None:
+        self._store = store
+        self._backend = backend
+        self._templates = templates
+        self._pool = pool
+
+    def preload(self, template: str) -> Preload:
+        """Begins to load the template's image, or joins what is loading it already."""
+        known = self._store.preload(template)
+        if known is not None and known.status is PreloadStatus.LOADING:
+            return known
+        image = self._templates.fetch(template).image
+        begun = self._store.set_preload(template, image, PreloadStatus.LOADING)
+        self._pool.submit(lambda: self._load(template, image))
+        return begun
+
+    def status(self, template: str) -> Preload:
+        """How the template's preload went, or goes; raises DoesNotExist where there was none."""
+        known = self._store.preload(template)
+        if known is None:
+            raise DoesNotExist(f"template {template[:63]} was not preloaded")
+        return known
+
+    def start(self) -> None:
+        """Takes up what was interrupted."""
+        for template, image in self._store.interrupted_preloads():
+            self._pool.submit(lambda template=template, image=image: self._load(template, image))  # type: ignore[misc]
+
+    def stop(self) -> None:
+        """The pool stops what loads."""
+
+    def _load(self, template: str, image: str) -> None:
+        try:
+            self._backend.preload(image)
+        except BinderError as error:
+            failure = failure_of(error, step="preload", lines=[])
+            self._store.set_preload(template, image, PreloadStatus.FAILED, failure)
+        else:
+            self._store.set_preload(template, image, PreloadStatus.COMPLETED)

@@ -1,0 +1,86 @@
+"""Readiness: an application is there once it answers HTTP through its route.
+
+Most of the time before is spent waiting for its port, so that is looked at first and cheaply, by connecting to it;
+only then is it asked through the front door, as people will.
+"""
+
+from __future__ import annotations
+
+import http.client
+import socket
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from binder_deploy.backends import Instance
+from binder_deploy.launches import Launch
+from binder_protocol.errors import NotListening
+
+PAGE_HEADER = "X-Binder-Page"
+"""Marks pages that come from us and not from the application."""
+
+_SHORTEST, _LONGEST, _SHARE = 0.005, 0.25, 0.02
+_CONNECT_SECONDS = 0.5
+_ANSWER_SECONDS = 10.0
+
+Pause = Callable[[float], bool]
+"""Waits so many seconds; True where the wait makes no sense any more."""
+
+
+@dataclass(frozen=True)
+class Probe:
+    """`front_door` is Traefik's URL; without one an application is asked at its own address."""
+
+    front_door: str | None
+    timeout: float
+
+    def wait(self, launch: Launch, instance: Instance, pause: Pause) -> bool:
+        """True once the application answers, False as soon as `pause` says that it makes no sense.
+
+        Raises NotListening at the deadline.
+        """
+        began = time.monotonic()
+        listening, last = False, "nothing listens on its port"
+        while (elapsed := time.monotonic() - began) < self.timeout:
+            listening = listening or instance.address is None or _connects(instance.address)
+            if listening:
+                answer = self._ask(launch, instance, min(_ANSWER_SECONDS, max(0.1, self.timeout - elapsed)))
+                if answer is None:
+                    return True
+                last = answer
+            if pause(min(_LONGEST, max(_SHORTEST, elapsed * _SHARE))):
+                return False
+        raise NotListening(f"the application didn't answer on port {launch.port} within {self.timeout:g} s: {last}")
+
+    def _ask(self, launch: Launch, instance: Instance, seconds: float) -> str | None:
+        """None where it answers, or why that is no answer. A redirect is an answer, and isn't followed."""
+        host, port, prefix = self._target(instance)
+        connection = http.client.HTTPConnection(host, port, timeout=seconds)
+        try:
+            path = prefix + launch.base_path.rstrip("/") + launch.health_path
+            headers = {"Authorization": f"token {launch.secret}"} if launch.secret else {}
+            connection.request("GET", path, headers=headers)
+            response = connection.getresponse()  # its body is left unread: it may have no end
+        except (OSError, http.client.HTTPException) as error:
+            return f"no HTTP answer ({type(error).__name__})"
+        finally:
+            connection.close()
+        if response.headers.get(PAGE_HEADER) is not None:
+            return "the front door has no route to it yet"
+        return f"its answer was status {response.status}" if response.status >= 500 else None
+
+    def _target(self, instance: Instance) -> tuple[str, int, str]:
+        if self.front_door is None:
+            host, port = instance.address or ("127.0.0.1", 9)
+            return host, port, ""
+        url = urlsplit(self.front_door)
+        return url.hostname or "127.0.0.1", url.port or 80, url.path.rstrip("/")
+
+
+def _connects(address: tuple[str, int]) -> bool:
+    try:
+        with socket.create_connection(address, timeout=_CONNECT_SECONDS):
+            return True
+    except OSError:
+        return False

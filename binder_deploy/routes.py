@@ -1,0 +1,56 @@
+"""The front door's routes: Traefik's labels of one application, and where people find it. Pure."""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+from binder_deploy.launches import Launch, base_path
+from binder_protocol.models import Access
+
+ENTRY_POINT = "web"
+PAGES, GUARD, STRIP = "binder-pages@file", "binder-guard@file", "binder-strip@file"
+"""Middlewares that binder_control writes into the front door's own configuration."""
+
+_PREFIX = "binder-"
+_PRIORITY = 1_000
+
+
+def router(identity: str) -> str:
+    """The name of an application's router and service; Traefik's metrics know it as `…@docker`."""
+    return f"{_PREFIX}{identity}"
+
+
+def application_of(router_name: str) -> str | None:
+    """The application whose router that is, or None where it is another one's."""
+    name, _, provider = router_name.partition("@")
+    return name.removeprefix(_PREFIX) if provider == "docker" and name.startswith(_PREFIX) else None
+
+
+def labels(launch: Launch, *, network: str, own_login: bool) -> dict[str, str]:
+    """The labels that make Traefik carry `/user/<id>/` to the application.
+
+    Without a login of its own, an application that isn't public is guarded. The trailing slash in the rule keeps
+    `/user/ab` away from `/user/abc`.
+    """
+    name = router(launch.id)
+    middlewares = [PAGES]
+    if launch.access is Access.TOKEN and not own_login:
+        middlewares.append(GUARD)
+    if launch.strip_prefix:
+        middlewares.append(STRIP)
+    of_router, of_service = f"traefik.http.routers.{name}", f"traefik.http.services.{name}.loadbalancer"
+    return {
+        "traefik.enable": "true",
+        "traefik.docker.network": network,
+        f"{of_router}.rule": f"PathPrefix(`{launch.base_path}`)",
+        f"{of_router}.entrypoints": ENTRY_POINT,
+        f"{of_router}.priority": str(_PRIORITY),
+        f"{of_router}.middlewares": ",".join(middlewares),
+        f"{of_router}.service": name,
+        f"{of_service}.server.port": str(launch.port),
+    }
+
+
+def location(front_door: str, identity: str, secret: str) -> str:
+    """The address that opens an application, with its token where it has one."""
+    return f"{front_door}{base_path(identity)}" + (f"?token={quote(secret, safe='')}" if secret else "")

@@ -1,0 +1,89 @@
+"""What an operator may set of the deploy service, below [deploy] in binder.toml or as BINDER_DEPLOY_*."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from pydantic import Field, field_validator
+
+from binder_deploy.launches import Policy
+from binder_protocol.models.quantities import memory_bytes, millicpus
+from binder_protocol.service.settings import ServiceSettings
+
+
+class DeploySettings(ServiceSettings):
+    """Durations are in seconds; memory and CPU in the spellings of templates.
+
+    `front_door_url` and `front_door_metrics_url` are Traefik as this service reaches it. `public_launch` opens
+    launching to everybody. `isolation = "off"` launches without the firewall rules that keep applications from the
+    host and its networks: on a machine of one's own, without root. `reachable` are private networks that applications
+    may reach all the same, such as a company's proxy. `cull_grace`: nothing is culled sooner after it was deployed.
+    """
+
+    section: ClassVar[str] = "deploy"
+
+    port: int = Field(default=8084, ge=0, le=65_535)
+    backend: Literal["docker", "memory"] = "docker"
+    docker_url: str = "unix:///var/run/docker.sock"
+    front_door_url: str = "http://127.0.0.1:8080"
+    front_door_metrics_url: str = "http://127.0.0.1:8081/metrics"
+    public_launch: bool = False
+
+    network: str | None = None
+    isolation: Literal["on", "off"] = "on"
+    reachable: list[str] = []
+
+    max_applications: int = Field(default=100, ge=1, le=10_000)
+    memory: str = "2G"
+    cpu: str = "1"
+    pids: int = Field(default=512, ge=8, le=65_536)
+    max_memory: str = "8G"
+    max_cpu: str = "4"
+    max_pids: int = Field(default=4_096, ge=8, le=65_536)
+    disk: str | None = None
+    log_bytes: int = Field(default=5 * 2**20, ge=4_096)
+
+    start_timeout: float = Field(default=120, gt=0, le=3_600)
+    stop_timeout: int = Field(default=2, ge=0, le=300)
+    pull_timeout: float = Field(default=900, gt=0, le=7_200)
+    cull_timeout: float = Field(default=3_600, gt=0)
+    longest_cull_timeout: float = Field(default=7 * 86_400, gt=0)
+    cull_grace: float = Field(default=10, ge=0, le=3_600)
+    max_age: float | None = Field(default=86_400, gt=0)
+    longest_age: float | None = Field(default=7 * 86_400, gt=0)
+    reconcile_every: float = Field(default=10, gt=0, le=600)
+    activity_every: float = Field(default=10, gt=0, le=600)
+    keep_records: float = Field(default=30 * 86_400, gt=0)
+
+    @field_validator("memory", "max_memory")
+    @classmethod
+    def _is_memory(cls, text: str) -> str:
+        memory_bytes(text)
+        return text
+
+    @field_validator("cpu", "max_cpu")
+    @classmethod
+    def _is_cpu(cls, text: str) -> str:
+        millicpus(text)
+        return text
+
+    @property
+    def policy(self) -> Policy:
+        """Defaults and ceilings, in the units of a launch."""
+        most_memory, most_cpu = memory_bytes(self.max_memory), millicpus(self.max_cpu)
+        return Policy(
+            memory=min(memory_bytes(self.memory), most_memory),
+            cpu=min(millicpus(self.cpu), most_cpu),
+            pids=min(self.pids, self.max_pids),
+            max_memory=most_memory,
+            max_cpu=most_cpu,
+            max_pids=self.max_pids,
+            cull_timeout=_milliseconds(self.cull_timeout),
+            max_age=None if self.max_age is None else _milliseconds(self.max_age),
+            longest_cull_timeout=_milliseconds(self.longest_cull_timeout),
+            longest_age=None if self.longest_age is None else _milliseconds(self.longest_age),
+        )
+
+
+def _milliseconds(seconds: float) -> int:
+    return max(1, round(seconds * 1000))

@@ -1,0 +1,80 @@
+"""Who is to be woken when something happens to an application: launches under way, and followers of its events."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+class Waits:
+    """Threads that wait for an application, at most one for each; any thread may wake them."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._waiting: dict[str, threading.Event] = {}
+
+    @contextmanager
+    def of(self, identity: str) -> Iterator[threading.Event | None]:
+        """The event to wait on, or None where another thread works on the same application."""
+        with self._lock:
+            taken = identity in self._waiting
+            event = self._waiting.setdefault(identity, threading.Event())
+        try:
+            yield None if taken else event
+        finally:
+            if not taken:
+                with self._lock:
+                    del self._waiting[identity]
+
+    def wake(self, identity: str) -> None:
+        """Something happened to the application: look."""
+        with self._lock:
+            event = self._waiting.get(identity)
+        if event is not None:
+            event.set()
+
+    def wake_all(self) -> None:
+        """Something happened to all of them."""
+        with self._lock:
+            events = list(self._waiting.values())
+        for event in events:
+            event.set()
+
+    @property
+    def busy(self) -> frozenset[str]:
+        """The applications that a thread works on."""
+        with self._lock:
+            return frozenset(self._waiting)
+
+
+class Feed:
+    """Tells coroutines that an application has news; costs nothing where nobody follows."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._followers: defaultdict[str, set[tuple[asyncio.AbstractEventLoop, asyncio.Event]]] = defaultdict(set)
+
+    def tell(self, identity: str) -> None:
+        """There is news; from any thread."""
+        with self._lock:
+            followers = list(self._followers.get(identity, ()))
+        for loop, event in followers:
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(event.set)
+
+    @contextmanager
+    def follow(self, identity: str) -> Iterator[asyncio.Event]:
+        """An event that is set whenever there is news; the follower clears it before it looks."""
+        follower = (asyncio.get_running_loop(), asyncio.Event())
+        with self._lock:
+            self._followers[identity].add(follower)
+        try:
+            yield follower[1]
+        finally:
+            with self._lock:
+                self._followers[identity].discard(follower)
+                if not self._followers[identity]:
+                    del self._followers[identity]

@@ -1,0 +1,67 @@
+"""A real Traefik on free ports, as binder-control runs it."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from binder_control import frontdoor
+from tests.support.eventually import eventually
+
+
+@dataclass(frozen=True)
+class Door:
+    """Where Traefik listens, or will."""
+
+    web: int
+    metrics: int
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.web}"
+
+    @property
+    def metrics_url(self) -> str:
+        return f"http://127.0.0.1:{self.metrics}/metrics"
+
+
+def free_door() -> Door:
+    """Two ports that nobody listens on just now."""
+    with socket.create_server(("127.0.0.1", 0)) as web, socket.create_server(("127.0.0.1", 0)) as metrics:
+        return Door(web.getsockname()[1], metrics.getsockname()[1])
+
+
+@contextmanager
+def front_door(door: Door, directory: Path, *, home: str, urls: Mapping[str, str], docker_url: str) -> Iterator[Door]:
+    """Traefik with routes to the services at `urls` and to the containers of suite `home`."""
+    directory.mkdir(parents=True, exist_ok=True)
+    static, dynamic = directory / "traefik.yml", directory / "routes.yml"
+    dynamic.write_text(frontdoor.dynamic_config(urls))
+    doors = frontdoor.Doors(f"127.0.0.1:{door.web}", f"127.0.0.1:{door.metrics}")
+    static.write_text(frontdoor.static_config(doors, dynamic=dynamic, home=home, docker_url=docker_url))
+    with (directory / "traefik.log").open("wb") as log:
+        process = subprocess.Popen(frontdoor.command(static), stdout=log, stderr=log)
+    try:
+        eventually(lambda: _pings(door.metrics), within=20, what="Traefik's start")
+        yield door
+    finally:
+        process.terminate()
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait(10)
+
+
+def _pings(port: int) -> bool:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/ping", timeout=2) as answer:
+            return bool(answer.status == 200)
+    except (OSError, urllib.error.URLError):
+        return False
