@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-
 from binder_control.config import Configuration
 from binder_control.engine import SOCKET, EngineProbe
 from binder_control.programs import ENGINE, engine_program, front_door_program, service_programs
@@ -19,10 +18,12 @@ if TYPE_CHECKING:
 def assemble(configuration: Configuration, environ: Mapping[str, str], report: Report) -> Suite:
     """The suite as it runs, or, where it doesn't, as it would be started."""
     programs = service_programs(configuration)
+    configuration.paths.prepare()
     command = engine_command(configuration)
     if command:
         programs.insert(0, engine_program(command, SOCKET))
-    # FRONTDOOR
+    instance, engine_url = configuration.paths.ensure_instance(), EngineProbe.of(configuration).url
+    programs.append(front_door_program(configuration, instance=instance, engine_url=engine_url))
     return Suite(configuration, programs, program_environment(configuration, environ), report)
 
 

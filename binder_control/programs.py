@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from binder_control import frontdoor
 from binder_control.config import Configuration
 from binder_control.derived import address
 from binder_control.services import SERVICES, Service
@@ -57,18 +58,28 @@ def service_programs(configuration: Configuration) -> list[Program]:
     return [_of(service, configuration) for service in SERVICES]
 
 
-def front_door_program(configuration: Configuration, command: Sequence[str]) -> Program:
-    """Traefik. It works when it carries a request to a service and back."""
+def front_door_program(configuration: Configuration, *, instance: str, engine_url: str) -> Program:
+    """Traefik. It works when it carries a request to a service and back.
+
+    Containers with the label of `instance`, on the engine at `engine_url`, get routes.
+    """
     control = configuration.control
+    static, routes = (configuration.paths.control / name for name in ("traefik.yml", "routes.yml"))
+    doors = frontdoor.Doors(_listen(control.host, control.port), f"127.0.0.1:{control.metrics_port}")
+    urls = {service.name: getattr(control, f"{service.name}_url") for service in SERVICES}
     return Program(
         name=FRONT_DOOR,
-        command=tuple(command),
+        command=tuple(frontdoor.command(static)),
         ports=(
             Port(control.host, control.port, "[control] port"),
             Port("127.0.0.1", control.metrics_port, "[control] metrics-port"),
         ),
         ready=f"{address(control)}/templates?limit=1",
         stop_seconds=10,
+        files={
+            static: frontdoor.static_config(doors, dynamic=routes, home=instance, docker_url=engine_url),
+            routes: frontdoor.dynamic_config(urls),
+        },
     )
 
 
@@ -76,6 +87,10 @@ def engine_program(command: Sequence[str], socket: Path) -> Program:
     """A Docker engine. It ends its own children; containers are no concern of supervisord's."""
     ready = "http://localhost/_ping"
     return Program(name=ENGINE, command=tuple(command), ready=ready, socket=socket, first=True, stop_seconds=60)
+
+
+def _listen(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def _of(service: Service, configuration: Configuration) -> Program:

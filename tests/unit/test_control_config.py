@@ -1,0 +1,136 @@
+"""The configuration as binder-control sees it: what is in effect, where it comes from, what is wrong."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from binder_control import config
+from binder_control.default_config import DEFAULT_CONFIG
+from binder_control.paths import Paths
+from binder_protocol.service.settings import ConfigError
+
+
+def environ(home: Path, text: str = "", **variables: str) -> dict[str, str]:
+    home.mkdir(exist_ok=True)
+    (home / "binder.toml").write_text(text, encoding="utf-8")
+    return {"BINDER_HOME": str(home), **variables}
+
+
+def value(variables: dict[str, str], section: str, name: str) -> config.Value:
+    found = config.values(config.load(variables), variables)
+    return next(each for each in found if (each.section, each.name) == (section, name))
+
+
+def test_without_a_file_everything_is_at_its_default(tmp_path: Path) -> None:
+    loaded = config.load({"BINDER_HOME": str(tmp_path)})
+
+    assert loaded.address == "http://127.0.0.1:8080"
+    assert loaded.services["build"].port == 8082
+
+
+def test_a_port_is_said_once_and_the_others_follow(tmp_path: Path) -> None:
+    variables = environ(tmp_path, "[build]\nport = 9082\n[control]\nport = 9080\n")
+
+    loaded = config.load(variables)
+
+    assert {each.build_url for each in loaded.services.values()} == {"http://127.0.0.1:9082"}
+    assert loaded.address == "http://127.0.0.1:9080"
+    assert loaded.derived["BINDER_DEPLOY_FRONT_DOOR_URL"] == "http://127.0.0.1:9080"
+
+
+def test_an_address_that_was_given_is_left_alone(tmp_path: Path) -> None:
+    variables = environ(tmp_path, 'public-url = "https://binder.example.org"\n[control]\nport = 9080\n')
+
+    assert config.load(variables).address == "https://binder.example.org"
+
+
+def test_builds_may_read_the_health_checks_own_repository_beside_what_was_allowed(tmp_path: Path) -> None:
+    variables = environ(tmp_path, '[build]\nallow-hosts = ["git.example.org"]\n[health]\nport = 9086\n')
+
+    loaded = config.load(variables)
+
+    assert json.loads(loaded.derived["BINDER_BUILD_ALLOW_HOSTS"]) == ["git.example.org", "127.0.0.1:9086"]
+
+
+def test_builds_and_applications_use_the_engine_of_the_environment(tmp_path: Path) -> None:
+    loaded = config.load(environ(tmp_path, DOCKER_HOST="unix:///run/other.sock"))
+
+    assert loaded.derived["BINDER_DEPLOY_DOCKER_URL"] == "unix:///run/other.sock"
+    assert loaded.derived["BINDER_BUILD_DOCKER_HOST"] == "unix:///run/other.sock"
+
+
+@pytest.mark.parametrize(
+    ("text", "variables", "expected"),
+    [
+        ("", {}, "default"),
+        ('log-level = "debug"', {}, "{home}/binder.toml"),
+        ('[build]\nlog-level = "debug"', {}, "{home}/binder.toml [build]"),
+        ('[build]\nlog-level = "debug"', {"BINDER_LOG_LEVEL": "error"}, "BINDER_LOG_LEVEL"),
+        ("", {"BINDER_LOG_LEVEL": "error", "BINDER_BUILD_LOG_LEVEL": "info"}, "BINDER_BUILD_LOG_LEVEL"),
+    ],
+)
+def test_each_value_says_where_it_comes_from(
+    tmp_path: Path, text: str, variables: dict[str, str], expected: str
+) -> None:
+    found = value(environ(tmp_path, text, **variables), "build", "log_level")
+
+    assert found.source == expected.replace("{home}", str(tmp_path))
+
+
+def test_the_key_is_never_shown(tmp_path: Path) -> None:
+    variables = environ(tmp_path)
+    Paths(tmp_path).ensure_key()
+
+    found = value(variables, "build", "api_key")
+
+    assert found.value == "[hidden]"
+    assert found.source == str(tmp_path / "key")
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "nearest"),
+    [
+        ("[build]\n\nprot = 1\n", 3, "port"),
+        ("log-levle = 'info'\n", 1, "log-level"),
+        ("log-level = 'info'\n[biuld]\nport = 1\n", 2, "[build]"),
+        ("[control]\n# port = 1\nmetrics_prt = 1\n", 3, "metrics-port"),
+    ],
+)
+def test_a_typo_is_named_with_its_line_and_the_nearest_known_name(
+    tmp_path: Path, text: str, line: int, nearest: str
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        config.load(environ(tmp_path, text))
+
+    assert re.search(rf"binder\.toml, line {line}: .*did you mean {re.escape(nearest)}\?", str(caught.value))
+
+
+def test_a_common_fault_is_told_once(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        config.load(environ(tmp_path, "log-level = 'loud'\n"))
+
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_every_line_of_the_default_file_is_a_setting_with_its_default(tmp_path: Path) -> None:
+    said = "\n".join(
+        line.removeprefix("# ") if re.match(r"# [a-z-]+ = (?!.*…)", line) else line
+        for line in DEFAULT_CONFIG.splitlines()
+    )
+
+    assert config.load(environ(tmp_path, said)).services == config.load(environ(tmp_path, "")).services
+
+
+def test_a_new_key_replaces_the_old_one_and_stays_with_its_owner(tmp_path: Path) -> None:
+    paths = Paths(tmp_path)
+    paths.ensure_key()
+    old = paths.key.read_text()
+
+    paths.new_key()
+
+    assert paths.key.read_text() != old
+    assert paths.key.stat().st_mode & 0o777 == 0o600
