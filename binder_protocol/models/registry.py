@@ -16,7 +16,8 @@ PLACEHOLDERS = ("base-path", "port", "token")
 """What a command may name in braces; it is filled in at launch. Other words in braces are left as they are."""
 
 _HOST_PART = "[a-zA-Z0-9](?:[-a-zA-Z0-9]*[a-zA-Z0-9])?"
-_DOMAIN = rf"(?:{_HOST_PART}(?:\.{_HOST_PART})*(?::[0-9]{{1,5}})?/)?"
+# As Docker reads it: what stands before the first slash is a host only with a dot or a port, or as localhost.
+_DOMAIN = rf"(?:(?=[^/]*[.:]|localhost/){_HOST_PART}(?:\.{_HOST_PART})*(?::[0-9]{{1,5}})?/)?"
 _COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _TAG = r"(?::[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?"
 _DIGEST = r"(?:@sha256:[0-9a-f]{64})?"
@@ -28,7 +29,7 @@ _LABEL_KEY = re.compile(rf"{_LABEL_PREFIX}[A-Za-z0-9](?:[-A-Za-z0-9_.]{{0,61}}[A
 _LABEL_VALUE = re.compile(r"(?:[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?")
 _RESERVED_LABELS = ("org.binder.", "traefik.", "kubernetes.io/", "k8s.io/")
 _PATH = re.compile(r"/[A-Za-z0-9._~!$&'()*+,;=:@%/?-]*")
-_PLACEHOLDER = re.compile(r"\{([a-z-]+)\}")
+_PLACEHOLDER = re.compile(r"\{([A-Za-z_-]+)\}")
 
 
 def _image(text: str) -> str:
