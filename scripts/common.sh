@@ -33,8 +33,9 @@ need_packages() {
     [ ${#missing[@]} -eq 0 ] && return
     command -v apt-get >/dev/null || fail "missing: ${missing[*]}" "Install them with this system's package manager."
     say "installing ${missing[*]}"
-    as_root apt-get -o DPkg::Lock::Timeout=300 --quiet --quiet update >&2
-    as_root apt-get -o DPkg::Lock::Timeout=300 --quiet --quiet --yes install --no-install-recommends "${missing[@]}" >&2
+    local apt=(apt-get -o DPkg::Lock::Timeout=300 --quiet --quiet --yes)
+    as_root "${apt[@]}" update >/dev/null
+    as_root "${apt[@]}" install --no-install-recommends "${missing[@]}" >/dev/null
 }
 
 # make_environment EXTRA: the project with that extra in .venv. Does nothing where the same was done before.

@@ -234,7 +234,8 @@ class StopEngine:
 
     def perform(self, machine: Machine) -> None:
         pid = machine.run(["cat", str(PID_FILE)], root=True).strip()
-        machine.run(["kill", "-TERM", pid], root=True)
+        # The shell's own kill: a small system has no other.
+        machine.run(["sh", "-c", 'kill -TERM "$1"', "sh", pid], root=True)
         deadline = time.monotonic() + _START_SECONDS
         while _answers(machine) or Path("/proc", pid).exists():
             if time.monotonic() > deadline:
