@@ -1,0 +1,156 @@
+"""Storage: transactions that hold, migrations that run once, failures in our words."""
+
+from __future__ import annotations
+
+import sqlite3
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, suppress
+from pathlib import Path
+
+import pytest
+from alembic.script import ScriptDirectory
+from sqlalchemy import text
+from sqlalchemy.exc import IntegrityError
+
+from binder_protocol.errors import BadDatabase, BadQuery, BinderError, NoDatabase
+from binder_protocol.service.storage import Database, newest_revision, version_table
+from tests.support.eventually import eventually
+
+MIGRATIONS = "binder_registry.migrations"
+INSERT = text("INSERT INTO templates (name, newest, created) VALUES (:name, 1, '2026-11-23')")
+COUNT = text("SELECT count(*) FROM templates")
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Database:
+    made = Database(f"sqlite:///{tmp_path}/deep/state.db", MIGRATIONS)
+    made.migrate()
+    return made
+
+
+def count(database: Database) -> int:
+    with database.reading() as connection:
+        return int(connection.execute(COUNT).scalar_one())
+
+
+def test_a_session_is_all_or_nothing(database: Database) -> None:
+    with suppress(ZeroDivisionError), database.session() as connection:
+        connection.execute(INSERT, {"name": "a"})
+        raise ZeroDivisionError
+    assert count(database) == 0
+    with database.session() as connection:
+        connection.execute(INSERT, {"name": "a"})
+    assert count(database) == 1
+
+
+def test_a_duplicate_is_told_apart(database: Database) -> None:
+    with database.session() as connection:
+        connection.execute(INSERT, {"name": "a"})
+    with pytest.raises(IntegrityError), database.session() as connection:
+        connection.execute(INSERT, {"name": "a"})
+
+
+def test_reading_does_not_wait_for_a_writer_and_sees_one_picture(database: Database) -> None:
+    with database.session() as writing:
+        writing.execute(INSERT, {"name": "a"})
+        assert count(database) == 0
+    with database.reading() as connection:
+        before = connection.execute(COUNT).scalar_one()
+        with database.session() as writing:
+            writing.execute(INSERT, {"name": "b"})
+        assert connection.execute(COUNT).scalar_one() == before
+    assert count(database) == before + 1
+
+
+def test_writers_take_turns(database: Database) -> None:
+    def rename(_: int) -> None:
+        with database.session() as connection:
+            newest = connection.execute(text("SELECT newest FROM templates")).scalar_one()
+            connection.execute(text("UPDATE templates SET newest = :newest"), {"newest": newest + 1})
+
+    with database.session() as connection:
+        connection.execute(INSERT, {"name": "a"})
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(rename, range(80)))
+    with database.reading() as connection:
+        assert connection.execute(text("SELECT newest FROM templates")).scalar_one() == 81
+
+
+@pytest.mark.parametrize(("method", "error"), [("reading", BadQuery), ("session", BadDatabase)])
+def test_a_failure_has_our_type(database: Database, method: str, error: type[BinderError]) -> None:
+    with pytest.raises(error), getattr(database, method)() as connection:
+        connection.execute(text("SELECT nonsense FROM nowhere"))
+
+
+def test_a_database_that_is_not_there_has_our_type(tmp_path: Path) -> None:
+    with pytest.raises(NoDatabase):
+        Database(f"sqlite:///{tmp_path}/none/state.db", MIGRATIONS).ping()
+
+
+def test_only_the_owner_may_look_into_the_state(database: Database, tmp_path: Path) -> None:
+    assert (tmp_path / "deep").stat().st_mode & 0o777 == 0o700
+
+
+def test_migrations_run_once_whoever_comes_first(tmp_path: Path) -> None:
+    def migrate(_: int) -> bool:
+        database = Database(f"sqlite:///{tmp_path}/state.db", MIGRATIONS)
+        database.migrate()
+        due = database.migration_due()
+        database.close()
+        return due
+
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(migrate, range(8))) == [False] * 8
+
+
+def test_migrating_apart_does_the_same_in_another_process(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path}/state.db", MIGRATIONS)
+    database.migrate_apart()
+    assert not database.migration_due()
+    assert count(database) == 0
+
+
+def test_a_newer_database_is_left_alone(database: Database) -> None:
+    with database.session() as connection:
+        connection.execute(text(f"UPDATE {version_table(MIGRATIONS)} SET version_num = '9999'"))
+    with pytest.raises(BadDatabase, match="newer"):
+        database.migrate()
+
+
+@pytest.mark.parametrize("package", ["binder_registry", "binder_build", "binder_deploy"])
+def test_the_newest_file_is_the_head_of_the_revisions(package: str) -> None:
+    migrations = f"{package}.migrations"
+    module = pytest.importorskip(migrations)
+    environment = Path(__file__).parents[2] / "binder_protocol" / "service" / "alembic_env"
+    script = ScriptDirectory(str(environment), version_locations=[str(Path(module.__path__[0]))])
+    assert script.get_heads() == [newest_revision(migrations)]
+
+
+def test_alembic_is_not_loaded_where_nothing_is_due(database: Database) -> None:
+    program = (
+        "import sys; from binder_protocol.service.storage import Database;"
+        f"Database({database.url!r}, {MIGRATIONS!r}).migrate(); sys.exit('alembic' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", program], check=False, timeout=30).returncode == 0
+
+
+def test_a_locked_database_is_waited_for(database: Database, tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "deep" / "state.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        done: list[int] = []
+
+        def write() -> None:
+            with database.session() as connection:
+                connection.execute(INSERT, {"name": "a"})
+            done.append(1)
+
+        thread = threading.Thread(target=write)
+        thread.start()
+        thread.join(0.2)
+        assert not done
+        other.execute("COMMIT")
+        eventually(lambda: done, within=5)
+        thread.join()
