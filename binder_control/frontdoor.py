@@ -62,10 +62,14 @@ def static_config(doors: Doors, *, dynamic: Path, home: str, docker_url: str) ->
             "entryPoints": {
                 "web": {
                     "address": doors.web,
-                    "http": {"maxHeaderBytes": _HEADER_BYTES},
+                    "http": {
+                        "maxHeaderBytes": _HEADER_BYTES,
+                        "aliasHeadersStrategy": "delete",  # X_Forwarded_For would be read as X-Forwarded-For
+                        "encodedCharacters": {"allowEncodedBackSlash": False, "allowEncodedNullCharacter": False},
+                    },
                     "transport": {"respondingTimeouts": {"readTimeout": f"{_READ_SECONDS}s"}},
                 },
-                "metrics": {"address": doors.metrics},
+                "metrics": {"address": doors.metrics, "http": {"aliasHeadersStrategy": "delete"}},
             },
             "ping": {"entryPoint": "metrics"},
             "metrics": {
@@ -128,7 +132,9 @@ def _middlewares(deploy: str) -> dict[str, Any]:
             "forwardAuth": {
                 "address": f"{deploy}/guard",
                 "trustForwardHeader": False,
-                "authRequestHeaders": ["Authorization", "Cookie", "Sec-WebSocket-Key"],
+                "preserveLocationHeader": True,  # a path stays a path: relative to the front door, not to the guard
+                "maxResponseBodySize": 65_536,
+                "authRequestHeaders": ["Accept", "Authorization", "Cookie", "Sec-WebSocket-Key"],
                 # Taken from the guard's answer, or taken away: the application never sees the token.
                 "authResponseHeaders": ["Authorization", "Cookie"],
             }

@@ -54,7 +54,7 @@ class DeployApi:
 
     def stop(self, template: str, id: str, http: Request) -> Application:  # noqa: A002
         self._applications.of(template, id)
-        return self._shown(self._applications.stop(id), http)
+        return self._shown(self._applications.end(id), http)
 
     def extend(self, template: str, id: str, request: ExtendRequest, http: Request) -> Application:  # noqa: A002
         self._applications.of(template, id)

@@ -60,6 +60,15 @@ class Applications:
         self._probe = probe
         self._pool = pool
         self._rules = rules
+        self._stopping = threading.Event()
+
+    def start(self) -> None:
+        """A resource; what a killed service left unfinished is the reconciler's to resume."""
+
+    def stop(self) -> None:
+        """Leaves the launches under way as they are: whoever comes next takes them up."""
+        self._stopping.set()
+        self.waits.wake_all()
 
     def launch(self, request: LaunchRequest, *, anonymous: bool = False) -> Record:
         """Takes the request on and returns at once; what follows is seen in the record."""
@@ -92,7 +101,7 @@ class Applications:
                 location, timings = self._until_it_answers(record.launch, woken)
             except EngineError as error:
                 # Not the application's fault: the reconciler tries again, and gives up when its time is over.
-                log.warning("the engine failed during a launch", application=identity, error=error.message)
+                log.warning("a launch was interrupted", application=identity, error=error.message)
             except BinderError as error:
                 self.fail(identity, error, step="launch", among=_STARTING)
             else:
@@ -103,7 +112,7 @@ class Applications:
                     )  # fmt: skip
             self._remove_if_ended(identity)
 
-    def stop(self, identity: str, reason: str = "stopped on request") -> Record:
+    def end(self, identity: str, reason: str = "stopped on request") -> Record:
         """Ends the application; one that has ended stays as it is. Raises NoRecord."""
         self._to(identity, ApplicationStatus.DELETED, reason, reason=reason)
         record = self.store.get(identity)
@@ -174,6 +183,8 @@ class Applications:
                 return False
             woken.clear()
             looked = time.monotonic()
+            if self._stopping.is_set():
+                raise EngineError("the service stops")
             record = self.store.find(identity)
             if record is None or not record.active:
                 return True

@@ -14,6 +14,7 @@ from binder_deploy import guard, pages
 from binder_deploy.launches import base_path
 from binder_deploy.pages import Page
 from binder_deploy.store import Store
+from binder_protocol.service.edge import OPERATION
 
 GUARD_PATH = "/guard"
 UNREACHABLE_PATH = "/unreachable"
@@ -41,6 +42,7 @@ class Doorkeeper:
 
     async def guard(self, request: Request) -> Response:
         """Traefik's forwardAuth: 2xx lets the request pass, everything else is the answer."""
+        request.scope[OPERATION] = "guard"
         headers = request.headers
         asked = guard.Asked(
             uri=headers.get("x-forwarded-uri", ""),
@@ -48,7 +50,7 @@ class Doorkeeper:
             https=headers.get("x-forwarded-proto", "") in ("https", "wss"),
             cookie="; ".join(headers.getlist("cookie")),
             authorization=headers.get("authorization", ""),
-            websocket="sec-websocket-key" in headers,
+            browser="text/html" in headers.get("accept", "") and "sec-websocket-key" not in headers,
         )
         identity = guard.application_in(asked.uri)
         secret = await self._secret(identity) if identity is not None else None

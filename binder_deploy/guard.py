@@ -1,7 +1,8 @@
 """The guard: the front door asks it about every request to an application that doesn't check its token itself. Pure.
 
-The token comes in `?token=` once, and goes into a cookie that only this application's path sees; or it is sent as
-`Authorization: token …`. Neither is passed on to the application.
+A browser brings the token in `?token=` once; it goes into a cookie that only this application's path sees, and out of
+the address. Programs send it in each request, in the query or as `Authorization: token …`. Cookie and header are not
+passed on to the application.
 """
 
 from __future__ import annotations
@@ -21,14 +22,16 @@ _SAFE = frozenset({"GET", "HEAD"})
 
 @dataclass(frozen=True)
 class Asked:
-    """One request as the front door describes it. `uri` is its path and query, as it was sent."""
+    """One request as the front door describes it. `uri` is its path and query, as it was sent; `browser`: it asks for
+    a page, and can be sent elsewhere.
+    """
 
     uri: str
     method: str = "GET"
     https: bool = False
     cookie: str = ""
     authorization: str = ""
-    websocket: bool = False
+    browser: bool = False
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,7 @@ def judge(asked: Asked, identity: str, secret: str) -> Answer:
     pairs = parse_qsl(query, keep_blank_values=True) if len(query) <= 65_536 else []
     in_query = [value for name, value in pairs if name == "token"]
     if any(_same(value, secret) for value in in_query):
-        if asked.method in _SAFE and not asked.websocket:
+        if asked.browser and asked.method in _SAFE:
             return _keep_in_cookie(path, pairs, asked, identity, secret)
         return _pass_on(asked, secret)
     if any(_same(value, secret) for value in _tokens_in_cookies(asked.cookie)):

@@ -17,7 +17,7 @@ from binder_deploy.backends import Backend, Endings, Instance
 from binder_deploy.reconciler import Action, Fail, Remove, Restart, Resume, Stop, View, decide
 from binder_deploy.records import Record
 from binder_deploy.store import Store
-from binder_protocol.errors import BinderError, EngineError, Unavailable
+from binder_protocol.errors import EngineError, Unavailable
 from binder_protocol.models import ApplicationStatus
 
 log = structlog.get_logger()
@@ -86,7 +86,13 @@ class Sampler:
         return self._sampled is not None and time.monotonic() - self._sampled < _MISSED_SAMPLES * self._every + 1
 
     def step(self) -> None:
-        """One sample, kept. Raises Unavailable where the front door doesn't answer."""
+        """One sample, kept. Where the front door or the engine doesn't answer, nothing is known."""
+        try:
+            self._sample()
+        except Unavailable as error:
+            log.warning("activity is unknown", error=error.message)
+
+    def _sample(self) -> None:
         records = {each.id: each for each in self._store.active() if each.status is ApplicationStatus.DEPLOYED}
         if not records:
             self._tracks, self._sampled = {}, time.monotonic()
@@ -147,7 +153,13 @@ class Keeper:
         self._forgot = datetime.min.replace(tzinfo=UTC)
 
     def step(self) -> None:
-        """One pass. Raises EngineError, and does nothing, where the backend doesn't answer."""
+        """One pass; where the backend doesn't answer, nothing can be said of any application, and nothing is done."""
+        try:
+            self._pass()
+        except Unavailable as error:
+            log.warning("nothing could be reconciled", error=error.message)
+
+    def _pass(self) -> None:
         self._backend.ping()
         watching_since = self._watching_since()
         looked = _now()
@@ -167,28 +179,19 @@ class Keeper:
             self._act(action)
         self._forget(view.now)
 
-    def ended(self, identity: str) -> None:
-        """An instance ended: who starts it looks at once, and otherwise the next pass does."""
-        self._applications.waits.wake(identity)
-
     def _act(self, action: Action) -> None:
         log.info("reconciled", action=type(action).__name__.lower(), application=action.id)
-        try:
-            match action:
-                case Stop(identity, reason):
-                    self._applications.stop(identity, reason)
-                case Fail(identity, error):
-                    self._applications.fail(identity, error, step="run")
-                case Resume(identity):
-                    self._applications.resume(identity)
-                case Restart(identity):
-                    self._applications.restart(identity)
-                case Remove(identity):
-                    self._backend.stop(identity)
-        except (EngineError, Unavailable):
-            raise
-        except BinderError as error:
-            log.warning("an action failed", application=action.id, error=error.message)
+        match action:
+            case Stop(identity, reason):
+                self._applications.end(identity, reason)
+            case Fail(identity, error):
+                self._applications.fail(identity, error, step="run")
+            case Resume(identity):
+                self._applications.resume(identity)
+            case Restart(identity):
+                self._applications.restart(identity)
+            case Remove(identity):
+                self._backend.stop(identity)
 
     def _forget(self, now: datetime) -> None:
         if now - self._forgot > _FORGET_EVERY:

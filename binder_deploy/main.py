@@ -49,9 +49,9 @@ def build_app(
 
     launches = WorkerPool(
         "launches", workers=min(settings.max_applications, _LAUNCHES_AT_ONCE), queue_size=settings.max_applications,
-        drain_seconds=0,
+        drain_seconds=2,
     )  # fmt: skip
-    loads = WorkerPool("preloads", workers=_PRELOADS_AT_ONCE, queue_size=100, drain_seconds=0)
+    loads = WorkerPool("preloads", workers=_PRELOADS_AT_ONCE, queue_size=100, drain_seconds=2)
     probe = Probe(settings.front_door_url if behind_front_door else None, settings.start_timeout)
     rules = Rules(settings.policy, settings.max_applications, settings.public_url if behind_front_door else None)
     applications = Applications(store, backend, templates, probe, launches, rules)
@@ -85,7 +85,15 @@ def build_app(
             settings=settings,
             api=DeployApi(applications, stories, preloads, settings.api_key),
             checks=[Check("database", database.ping), Check("backend", backend.ping, deadline=10)],
-            resources=[launches, loads, preloads, watcher, reconciling, *([sampling] if behind_front_door else [])],
+            resources=[
+                launches,
+                loads,
+                applications,
+                preloads,
+                watcher,
+                reconciling,
+                *([sampling] if behind_front_door else []),
+            ],
             database=database,
             routers=[Doorkeeper(store).router()],
             public_launch=settings.public_launch,

@@ -28,7 +28,7 @@ MAX_QUERY_BYTES = 8_192
 BODY_SECONDS = 30.0
 
 _ID_HEADER = logs.HEADER.lower().encode()
-_QUIET = frozenset({"/healthz", "/readyz", "/metrics"})
+_QUIET = frozenset({"/healthz", "/readyz", "/metrics", "guard"})
 
 
 class Edge:
