@@ -66,10 +66,10 @@ class BuildApi:
         number = (await anyio.to_thread.run_sync(self._builds.attempt, name, attempt)).number
         log = LogName(name, number)
         if not follow:
-            lines = self._logs.lines(log)
+            chunks = self._logs.chunks(log)
             if format == "text":
-                return StreamingResponse(map(_text, lines), media_type="text/plain; charset=utf-8")
-            return StreamingResponse((line + b"\n" for line in lines), media_type="application/x-ndjson")
+                return StreamingResponse(map(_text, chunks), media_type="text/plain; charset=utf-8")
+            return StreamingResponse(map(_json_lines, chunks), media_type="application/x-ndjson")
         if format is not None:
             raise RequestError("a followed log comes as events; leave `format` out")
         return sse(self._followed(log, last_event_id(http.headers)))
@@ -88,5 +88,9 @@ class BuildApi:
         return follow(self._logs, log, after, ended)
 
 
-def _text(line: bytes) -> str:
-    return as_text(LogLine.model_validate_json(line)) + "\n"
+def _text(lines: list[bytes]) -> str:
+    return "".join(f"{as_text(LogLine.model_validate_json(line))}\n" for line in lines)
+
+
+def _json_lines(lines: list[bytes]) -> bytes:
+    return b"".join(line + b"\n" for line in lines)

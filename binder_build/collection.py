@@ -13,7 +13,7 @@ import structlog
 from binder_build.images import Images
 from binder_build.records import Attempt
 from binder_build.store import AttemptStore
-from binder_client import Client
+from binder_client.client import Client
 from binder_protocol.errors import BinderError, NoSpace
 from binder_protocol.models import BuildStatus
 

@@ -15,6 +15,9 @@ from binder_build.records import Attempt, moment
 from binder_build.store import AttemptStore
 from binder_protocol.models import BuildPhase, BuildStatus, Failure, PhaseTiming
 
+_SLACK_SECONDS = 10.0
+"""What git and the engine are given to end by their own limits: they know more about what took so long."""
+
 
 class Diary:
     """Written by the one thread that runs the attempt. Each phase is one transaction, and so is the end."""
@@ -35,7 +38,7 @@ class Diary:
     @contextmanager
     def phase(self, phase: BuildPhase, seconds: float) -> Iterator[None]:
         """Within, the attempt is in `phase`, for at most so long. Raises Cancelled where it was stopped."""
-        self._job.allow(seconds)
+        self._job.allow(seconds + _SLACK_SECONDS)
         self.phase_now = phase
         began, started = time.time(), time.monotonic()
         self._timings.append(PhaseTiming(phase=phase, start_time=moment(began)))

@@ -72,11 +72,11 @@ class Logs:
         whole = data[: data.rfind(b"\n") + 1]
         return whole.splitlines(), offset + len(whole)
 
-    def lines(self, name: LogName) -> Iterator[bytes]:
-        """The lines that the log has by now."""
+    def chunks(self, name: LogName) -> Iterator[list[bytes]]:
+        """The lines that the log has by now, many at a time."""
         lines, offset = self.chunk(name, 0)
         while lines:
-            yield from lines
+            yield lines
             lines, offset = self.chunk(name, offset)
 
     def keep(self, build: str, newest: int) -> None:

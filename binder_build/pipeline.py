@@ -18,13 +18,12 @@ from binder_build.records import Attempt
 from binder_build.repository import parse_repository
 from binder_build.source import Checkout, FetchLimits, Revision, Source
 from binder_build.store import AttemptStore
-from binder_build.templates import Templates
+from binder_build.templates import Templates, spec_of
 from binder_build.tree import Tree
 from binder_build.wallet import Wallet
 from binder_protocol.models import BuildPhase, TemplateSpec
 
 _SHORT_COMMIT = 12
-_APP_LABEL, _JUPYTER = "org.binder.app", "jupyter"
 
 
 @dataclass(frozen=True)
@@ -80,7 +79,7 @@ class Pipeline:
                 recipe = self._plan(checkout, revision)
                 reference = self._reference(revision)
                 image = self._build(checkout, recipe, revision, reference)
-                spec = self._spec(image, self._push(image, reference), revision, recipe)
+                spec = spec_of(self._attempt.subject, revision, recipe, image, self._push(image, reference))
                 self._diary.learn(spec=spec)
         finally:
             shutil.rmtree(self._files, ignore_errors=True)
@@ -143,6 +142,7 @@ class Pipeline:
                 labels=self._labels(revision, recipe),
                 limits=self._limits.build,
                 epoch=checkout.committed_at,
+                no_cache=self._attempt.subject.request.force,
                 on_event=self._diary.progress,
                 cancel=self._job.cancel,
             )
@@ -152,7 +152,12 @@ class Pipeline:
         if self._shop.registry is None:
             return image.id
         with self._image_only_if_used(reference), self._diary.phase(BuildPhase.PUSHING, self._limits.push_seconds):
-            return self._shop.images.push(reference, on_event=self._diary.progress, cancel=self._job.cancel)
+            return self._shop.images.push(
+                reference,
+                seconds=self._limits.push_seconds,
+                on_event=self._diary.progress,
+                cancel=self._job.cancel,
+            )
 
     @contextmanager
     def _image_only_if_used(self, reference: str) -> Iterator[None]:
@@ -165,17 +170,6 @@ class Pipeline:
             self._shop.images.remove(reference)
             self._diary.learn(reference=None)
             raise
-
-    def _spec(self, image: BuiltImage, name: str, revision: Revision, recipe: Recipe) -> TemplateSpec:
-        return TemplateSpec(
-            name=self._attempt.name,
-            image=name,
-            command=None if recipe.command is None else list(recipe.command),
-            port=image.port,
-            login=image.labels.get(_APP_LABEL) == _JUPYTER,
-            labels={"commit": revision.commit[:63], "buildpack": recipe.buildpack},
-            display_name=self._repository.display_name,
-        )
 
     def _register(self, spec: TemplateSpec) -> None:
         with self._diary.phase(BuildPhase.REGISTERING, self._limits.register_seconds):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
 from dataclasses import replace
 
 from binder_build.images import Images
@@ -20,24 +19,23 @@ VERSION = 1
 
 
 class Recipes:
-    """Recipes on the base image of that name. `settings` are those that reach into images."""
+    """Recipes on the base image of that name."""
 
-    def __init__(
-        self, images: Images, base: str, plan: PlanSettings, settings: Mapping[str, str | bool | None]
-    ) -> None:
+    def __init__(self, images: Images, base: str, plan: PlanSettings) -> None:
         self._images = images
         self._base = base
         self._plan = plan
-        self._settings = dict(settings)
 
     def key(self, subject: Subject, revision: Revision) -> str:
         """Equal for all attempts that would give the same image. Raises EngineError, or where there is no base."""
-        facts = [VERSION, subject.settings, revision.commit, revision.subdir, self.base().id, self._settings]
+        plan = [self._images.has_buildx(), self._plan.ca, self._plan.index, self._plan.allow_remote_add]
+        facts = [VERSION, subject.settings, revision.commit, revision.subdir, self.base().id, plan]
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
     def recipe(self, tree: Tree, repository: Repository) -> Recipe:
         """How to build `tree`. Raises InvalidRepository."""
-        return make_recipe(tree, self.base(), replace(self._plan, cache_scope=repository.name))
+        plan = replace(self._plan, buildkit=self._images.has_buildx(), cache_scope=repository.name)
+        return make_recipe(tree, self.base(), plan)
 
     def base(self) -> Base:
         """The base image that is there now."""

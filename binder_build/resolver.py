@@ -15,15 +15,22 @@ Ask = Callable[[Repository, str | None, threading.Event], Revision]
 """Asks the repository's server, with the named credential, until the event is set. Raises BinderError or Cancelled."""
 
 _WORKERS = 8
-_MOST_WAITING = 256
+_MOST_OPEN = 256
 
 
 @dataclass(frozen=True, slots=True)
-class _Question:
+class _Topic:
     url: str
     ref: str | None
     subdir: str | None
     credential: str | None
+
+
+@dataclass(slots=True)
+class _Question:
+    answer: Future[Revision]
+    nobody_waits: threading.Event
+    waiting: int = 0
 
 
 class Resolver:
@@ -31,9 +38,9 @@ class Resolver:
 
     def __init__(self, ask: Ask) -> None:
         self._ask = ask
-        self._stopping = threading.Event()
         self._lock = threading.Lock()
-        self._open: dict[_Question, Future[Revision]] = {}
+        self._stopped = False
+        self._open: dict[_Topic, _Question] = {}
         self._pool = ThreadPoolExecutor(_WORKERS, thread_name_prefix="resolve")
 
     def start(self) -> None:
@@ -41,31 +48,41 @@ class Resolver:
 
     def stop(self) -> None:
         """Ends the questions under way."""
-        self._stopping.set()
+        with self._lock:
+            self._stopped = True
+            for question in self._open.values():
+                question.nobody_waits.set()
         self._pool.shutdown(wait=True, cancel_futures=True)
 
     def resolve(self, repository: Repository, credential: str | None, *, within: float) -> Revision | None:
-        """The revision, or None where it isn't known after `within` seconds."""
-        future = self._question(repository, credential)
-        if future is None:
+        """The revision, or None where it isn't known after `within` seconds. What nobody waits for is asked no more."""
+        topic = _Topic(repository.url, repository.ref, repository.subdir, credential)
+        question = self._join(topic, repository)
+        if question is None:
             return None
         try:
-            return future.result(within)
+            return question.answer.result(within)
         except (TimeoutError, CancelledError, Cancelled):
             return None
+        finally:
+            self._leave(topic, question)
 
-    def _question(self, repository: Repository, credential: str | None) -> Future[Revision] | None:
-        question = _Question(repository.url, repository.ref, repository.subdir, credential)
+    def _join(self, topic: _Topic, repository: Repository) -> _Question | None:
         with self._lock:
-            future = self._open.get(question)
-            if future is not None:
-                return future
-            if len(self._open) >= _MOST_WAITING or self._stopping.is_set():
-                return None
-            future = self._open[question] = self._pool.submit(self._ask, repository, credential, self._stopping)
-        future.add_done_callback(lambda _: self._close(question))
-        return future
+            question = self._open.get(topic)
+            if question is None:
+                if len(self._open) >= _MOST_OPEN or self._stopped:
+                    return None
+                nobody_waits = threading.Event()
+                answer = self._pool.submit(self._ask, repository, topic.credential, nobody_waits)
+                question = self._open[topic] = _Question(answer, nobody_waits)
+            question.waiting += 1
+            return question
 
-    def _close(self, question: _Question) -> None:
+    def _leave(self, topic: _Topic, question: _Question) -> None:
         with self._lock:
-            self._open.pop(question, None)
+            question.waiting -= 1
+            if (question.answer.done() or not question.waiting) and self._open.get(topic) is question:
+                del self._open[topic]
+            if not question.waiting:
+                question.nobody_waits.set()

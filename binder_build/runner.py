@@ -70,7 +70,7 @@ class Runner:
 
     def cancelled_in_queue(self, attempt: Attempt) -> None:
         """Ends the log of an attempt that was cancelled while it waited."""
-        self._close_log(replace(attempt, status=BuildStatus.CANCELLED), "cancelled")
+        self._close_log(replace(attempt, status=BuildStatus.CANCELLED), "")
         self._metrics.ended(BuildStatus.CANCELLED, None)
 
     def _close_log(self, attempt: Attempt, text: str) -> None:
@@ -97,7 +97,7 @@ class Runner:
     def _stopped(self, job: Job, diary: Diary) -> None:
         match job.reason:
             case Stop.CANCELLED:
-                diary.end(BuildStatus.CANCELLED, "cancelled")
+                diary.end(BuildStatus.CANCELLED)
             case Stop.OVERDUE:
                 _failed(diary, BuildTimeout(f"{diary.phase_now} took longer than it may"))
             case Stop.STOPPING:

@@ -2,12 +2,53 @@
 
 from __future__ import annotations
 
-from binder_client import Client
-from binder_protocol.errors import BinderError, ClientError, DoesNotExist, RegistrationFailed, Unavailable
+from pydantic import ValidationError
+
+from binder_build.images import BuiltImage
+from binder_build.recipe import Recipe
+from binder_build.records import Subject
+from binder_build.source import Revision
+from binder_client.client import Client
+from binder_protocol.errors import (
+    BinderError,
+    ClientError,
+    DoesNotExist,
+    InvalidRepository,
+    RegistrationFailed,
+    Unavailable,
+)
 from binder_protocol.models import Template, TemplateSpec
+from binder_protocol.models.registry import PLACEHOLDERS
 
 _OPERATORS = ("environment", "limits", "cull_timeout", "max_age", "access")
 """What an operator may have set on a template, and a new image must not undo."""
+
+
+_APP_LABEL, _JUPYTER = "org.binder.app", "jupyter"
+_JUPYTER_COMMAND = ("jupyter-lab",)
+
+
+def spec_of(subject: Subject, revision: Revision, recipe: Recipe, image: BuiltImage, name: str) -> TemplateSpec:
+    """The template of a built image, which it calls `name`. Raises InvalidRepository for one that can't be launched.
+
+    The image's own command stays its own, but for one with placeholders, which only a template's can have. Of the
+    images on our base those that run its JupyterLab check the token themselves.
+    """
+    command = recipe.command or ()
+    filled_in = any(f"{{{placeholder}}}" in word for word in command for placeholder in PLACEHOLDERS)
+    try:
+        return TemplateSpec(
+            name=subject.name,
+            image=name,
+            command=list(command) if filled_in else None,
+            port=image.port,
+            login=image.labels.get(_APP_LABEL) == _JUPYTER and (image.command or ())[-1:] == _JUPYTER_COMMAND,
+            labels={"commit": revision.commit[:63], "buildpack": recipe.buildpack},
+            display_name=subject.display_name[:500],
+        )
+    except ValidationError as error:
+        reason = error.errors(include_url=False, include_input=False)[0]["msg"]
+        raise InvalidRepository(f"the image can't be launched: {reason}") from None
 
 
 class Templates:

@@ -25,7 +25,7 @@ def logs(tmp_path: Path) -> Logs:
 
 
 def lines(logs: Logs) -> list[LogLine]:
-    return [LogLine.model_validate_json(line) for line in logs.lines(NAME)]
+    return [LogLine.model_validate_json(line) for chunk in logs.chunks(NAME) for line in chunk]
 
 
 def running() -> BuildStatus | None:

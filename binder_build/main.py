@@ -1,0 +1,180 @@
+"""The build service's object graph, from top to bottom, and its start."""
+
+from __future__ import annotations
+
+import socket
+import sys
+import threading
+import uuid
+
+from fastapi import FastAPI
+from pydantic import SecretStr
+
+from binder_build.addresses import AddressPolicy
+from binder_build.api import BuildApi
+from binder_build.builds import Builds
+from binder_build.collection import Collection, usage
+from binder_build.images import BuildLimits, Images
+from binder_build.leases import Leases
+from binder_build.log import Logs
+from binder_build.metrics import BuildMetrics
+from binder_build.network import BuildNetwork
+from binder_build.pipeline import Limits, Workshop
+from binder_build.place import Place
+from binder_build.planner import Planner
+from binder_build.recipe import PlanSettings
+from binder_build.recipes import Recipes
+from binder_build.repository import Repository
+from binder_build.resolver import Resolver
+from binder_build.runner import Runner
+from binder_build.settings import BuildSettings
+from binder_build.source import FetchLimits, Revision, Source
+from binder_build.store import AttemptStore
+from binder_build.templates import Templates
+from binder_build.wallet import Wallet
+from binder_build.workers import Workers
+from binder_client.client import Client
+from binder_protocol.models.quantities import memory_bytes
+from binder_protocol.service.app import Service, create_app
+from binder_protocol.service.health import Check
+from binder_protocol.service.logs import request_id
+from binder_protocol.service.metrics import Metrics
+from binder_protocol.service.server import EXIT_CONFIG, serve
+from binder_protocol.service.settings import ConfigError, load_settings
+from binder_protocol.service.storage import Database
+
+
+def build_app(settings: BuildSettings) -> FastAPI:
+    """The build service as an application; nothing starts before its lifespan does. Raises ConfigError."""
+    state, work = settings.state_dir, settings.state_dir / "work"
+    metrics = Metrics()
+    counts = BuildMetrics(metrics.registry)
+    client = _client(settings)
+    limits = _limits(settings)
+
+    database = Database(settings.database, "binder_build.migrations")
+    store = AttemptStore(database)
+    run = uuid.uuid4().hex
+    leases = Leases(database, place=f"{socket.gethostname()}:{state}", run=run, seconds=settings.lease_seconds)
+    logs = Logs(state / "logs", limit=settings.log_bytes)
+
+    policy = AddressPolicy(settings.allow_hosts)
+    source = Source(work, policy, ssh_key=settings.ssh_key, known_hosts=settings.known_hosts)
+    wallet = Wallet(settings.credentials_file)
+    network = _network(settings)
+    images = Images(work, host=settings.docker_host, builder=settings.builder, network=network)
+    recipes = Recipes(images, settings.base_image, _plan_settings(settings, network, policy))
+    templates = Templates(client)
+    collection = Collection(
+        store,
+        images,
+        lambda: usage(client),
+        places=[state],
+        min_free=settings.min_free_bytes,
+        keep=settings.keep_images,
+    )
+
+    shop = Workshop(store, source, wallet, recipes, images, collection, templates, work, settings.registry, limits)
+    runner = Runner(store, leases, logs, counts, shop, restarts=settings.restarts, logs_kept=settings.keep_logs)
+    workers = Workers(
+        leases,
+        runner.run,
+        runner.take_up,
+        count=settings.workers,
+        lease_seconds=settings.lease_seconds,
+        drain_seconds=settings.stop_seconds,
+    )
+    counts.watch(lambda: len(store.turns()[0]), lambda: workers.running)
+
+    def ask(repository: Repository, credential: str | None, cancel: threading.Event) -> Revision:
+        secret = wallet.secret(credential, repository)
+        return source.resolve(repository, credential=secret, seconds=settings.resolve_seconds, cancel=cancel)
+
+    resolver = Resolver(ask)
+    planner = Planner(
+        source=source,
+        wallet=wallet,
+        recipes=recipes,
+        work=work,
+        at_once=settings.plan_workers,
+        limits=limits.fetch,
+        seconds=settings.plan_seconds,
+    )
+    builds = Builds(
+        store=store,
+        resolver=resolver,
+        wallet=wallet,
+        recipes=recipes,
+        images=images,
+        templates=templates,
+        workers=workers,
+        runner=runner,
+        metrics=counts,
+        queue_size=settings.queue_size,
+        answer_seconds=settings.answer_seconds,
+    )
+    return create_app(
+        Service(
+            settings=settings,
+            api=BuildApi(builds, planner, logs),
+            checks=[
+                Check("database", database.ping),
+                Check("engine", images.ping),
+                Check("base image", recipes.base),
+                Check("registry", templates.ping),
+                Check("workers", workers.alive),
+            ],
+            resources=[Place(state, work), resolver, planner, workers],
+            database=database,
+            metrics=metrics,
+        )
+    )
+
+
+def _client(settings: BuildSettings) -> Client:
+    key = None if settings.api_key is None else settings.api_key.get_secret_value()
+    urls = {"registry": settings.registry_url, "deploy": settings.deploy_url}
+    return Client(settings.public_url, key, urls=urls, timeout=settings.register_seconds, request_id=request_id)
+
+
+def _limits(settings: BuildSettings) -> Limits:
+    return Limits(
+        fetch=FetchLimits(settings.source_bytes, settings.source_files, settings.fetch_seconds),
+        build=BuildLimits(memory=memory_bytes(settings.memory), seconds=settings.build_seconds),
+        plan_seconds=settings.plan_seconds,
+        push_seconds=settings.push_seconds,
+        register_seconds=settings.register_seconds,
+    )
+
+
+def _network(settings: BuildSettings) -> BuildNetwork:
+    proxies = {"http": _secret(settings.http_proxy), "https": _secret(settings.https_proxy), "no": settings.no_proxy}
+    return BuildNetwork(
+        ca_bundle=settings.ca_bundle,
+        index_url=_secret(settings.index_url),
+        proxies={name: value for name, value in proxies.items() if value},
+    )
+
+
+def _plan_settings(settings: BuildSettings, network: BuildNetwork, policy: AddressPolicy) -> PlanSettings:
+    return PlanSettings(
+        ca=network.ca,
+        index=network.index,
+        allow_remote_add=settings.allow_remote_add,
+        policy=policy,
+    )
+
+
+def _secret(value: SecretStr | None) -> str | None:
+    return None if value is None else value.get_secret_value()
+
+
+def main() -> None:
+    """Runs the build service until it is told to stop."""
+    try:
+        settings = load_settings(BuildSettings)
+        app = build_app(settings)
+    except ConfigError as error:
+        print(error, file=sys.stderr)
+        sys.exit(EXIT_CONFIG)
+    serve(app, settings)
