@@ -90,6 +90,9 @@ def parse_version(text: str) -> tuple[int, ...]:
 
 
 def _engine(docker_host: str) -> tuple[Engine | Silence, Base | None]:
+    path = Path(docker_host.removeprefix("unix://"))
+    if docker_host.startswith("unix://") and not path.exists():
+        return Silence.ABSENT, None
     try:
         client = docker.DockerClient(base_url=docker_host, timeout=_ANSWER_SECONDS)
         try:
@@ -97,7 +100,6 @@ def _engine(docker_host: str) -> tuple[Engine | Silence, Base | None]:
         finally:
             client.close()
     except (DockerException, requests.exceptions.RequestException, OSError):
-        path = Path(docker_host.removeprefix("unix://"))
         refused = path.is_socket() and not os.access(path, os.R_OK | os.W_OK)
         return (Silence.FORBIDDEN if refused else Silence.ABSENT), None
 
