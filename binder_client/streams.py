@@ -23,7 +23,10 @@ Opener = Callable[[str | None], AbstractContextManager[Iterator[bytes]]]
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One server-sent event. `end` is the kind of the last one of a stream that came to its end."""
+    """One server-sent event. `end` is the kind of the last one of a stream that came to its end.
+
+    `id` is the event's own; one without an id doesn't inherit that of the event before it.
+    """
 
     kind: str = "message"
     data: str = ""
@@ -35,6 +38,7 @@ class _Fields:
     kind: str = "message"
     data: list[str] = field(default_factory=list)
     size: int = 0
+    id: str | None = None
 
 
 def lines(chunks: Iterator[bytes], limit: int = MAX_LINE) -> Iterator[str]:
@@ -55,14 +59,14 @@ def lines(chunks: Iterator[bytes], limit: int = MAX_LINE) -> Iterator[str]:
 
 def events(chunks: Iterator[bytes], limit: int = MAX_LINE) -> Iterator[Event | None]:
     """The events of a stream, and None for each sign of life between them. Raises BadResponse above the limit."""
-    fields, last_id = _Fields(), None
+    fields = _Fields()
     for line in lines(chunks, limit):
         if line.startswith(":"):
             yield None
             continue
         if not line:
             if fields.data or fields.kind != "message":
-                yield Event(fields.kind, "\n".join(fields.data), last_id)
+                yield Event(fields.kind, "\n".join(fields.data), fields.id)
             fields = _Fields()
             continue
         name, _, value = line.partition(":")
@@ -75,7 +79,7 @@ def events(chunks: Iterator[bytes], limit: int = MAX_LINE) -> Iterator[Event | N
         elif name == "event":
             fields.kind = value
         elif name == "id" and "\0" not in value:
-            last_id = value
+            fields.id = value
 
 
 def follow(open_stream: Opener, *, patience: float = 60) -> Iterator[Event]:
@@ -91,9 +95,12 @@ def follow(open_stream: Opener, *, patience: float = 60) -> Iterator[Event]:
         try:
             with open_stream(last_id) as chunks:
                 for event in events(chunks):
-                    alive, pause = time.monotonic(), _FIRST_PAUSE
-                    if event is None or _seen(event.id, last_id):
+                    if event is None:
+                        alive = time.monotonic()
                         continue
+                    if _seen(event.id, last_id):
+                        continue
+                    alive, pause = time.monotonic(), _FIRST_PAUSE
                     last_id = event.id or last_id
                     yield event
                     if event.kind == "end":

@@ -244,8 +244,8 @@ def _failure(response: httpx2.Response) -> Exception:
     """The error that the answer reports; one that a second attempt may mend as `_Passing`."""
     error = _reported(response)
     wait = response.headers.get("Retry-After", "")
-    if wait.isascii() and wait.isdigit() and len(wait) < 10:
-        error.retry_after = int(wait)
+    if wait.isascii() and wait.isdigit():
+        error.retry_after = int(wait[:9])
     if response.status_code not in (502, 503):
         return error
     if error.retry_after is None:
