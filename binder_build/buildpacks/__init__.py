@@ -1,0 +1,15 @@
+"""The buildpacks in the order of their precedence: the first that detects its files wins.
+
+A new one is a module with a class of this shape, and an entry here.
+"""
+
+from __future__ import annotations
+
+from binder_build.buildpacks.bare import Bare
+from binder_build.buildpacks.folder import Buildpack, Detection, Folder, Parts
+from binder_build.buildpacks.own_dockerfile import OwnDockerfile
+from binder_build.buildpacks.python import Python
+
+BUILDPACKS: tuple[Buildpack, ...] = (OwnDockerfile(), Python(), Bare())
+
+__all__ = ["BUILDPACKS", "Buildpack", "Detection", "Folder", "Parts"]

@@ -1,0 +1,77 @@
+"""What every buildpack is given and answers: where the build files are, what was found, what it adds to the build."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from binder_build.recipe import PlanSettings, Step
+from binder_build.tree import Tree
+from binder_protocol.errors import InvalidRepository
+from binder_protocol.models import IgnoredFile
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """Where a repository keeps its build files: `binder`, `.binder`, or its root, which the other two hide."""
+
+    tree: Tree
+    path: str = ""
+
+    @classmethod
+    def of(cls, tree: Tree) -> Folder:
+        """Raises `InvalidRepository` where there are both `binder` and `.binder`."""
+        found = [name for name in ("binder", ".binder") if tree.is_directory(name)]
+        if len(found) > 1:
+            raise InvalidRepository(
+                "the repository has both binder/ and .binder/", suggestions=("keep one of the two directories",)
+            )
+        return cls(tree, found[0] if found else "")
+
+    @property
+    def is_root(self) -> bool:
+        return not self.path
+
+    def find(self, name: str) -> str | None:
+        """The path in the tree of the build file `name`, where there is one."""
+        path = f"{self.path}/{name}" if self.path else name
+        return path if self.tree.has(path) and not self.tree.is_directory(path) else None
+
+
+@dataclass(frozen=True, slots=True)
+class Detection:
+    """A buildpack fits: in one sentence why, and by which files."""
+
+    reason: str
+    files: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a buildpack adds.
+
+    `before` are steps that don't need the repository's contents, `after` those that do. `dockerfile` is a whole text
+    that takes the place of all others; then the fields below it say what it leads to.
+    """
+
+    before: tuple[Step, ...] = ()
+    after: tuple[Step, ...] = ()
+    ignored: tuple[IgnoredFile, ...] = ()
+    warnings: tuple[str, ...] = ()
+    dockerfile: str | None = None
+    port: int | None = None
+    command: tuple[str, ...] | None = None
+    build_args: dict[str, str] = field(default_factory=dict)
+
+
+class Buildpack(Protocol):
+    """One way to build a repository. Both methods are pure."""
+
+    @property
+    def name(self) -> str: ...
+
+    def detect(self, folder: Folder) -> Detection | None:
+        """Whether the files of this buildpack are there."""
+
+    def render(self, folder: Folder, settings: PlanSettings) -> Parts:
+        """What it adds. Raises `InvalidRepository` where a file can't be used."""

@@ -1,0 +1,82 @@
+"""The command line of `docker buildx build`, as a value. The other half of `images.py`, which runs it."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+MIN_VERSION = (0, 13)  # the first with --progress=rawjson
+_KEPT = re.compile(
+    r"PATH|HOME|TMPDIR|DOCKER_(HOST|CONFIG|CONTEXT|CERT_PATH|TLS_VERIFY)|BUILDX_(CONFIG|BUILDER)|KUBECONFIG|SSL_CERT_.*"
+)
+
+
+@dataclass(frozen=True)
+class Buildx:
+    """One build. Proxies reach buildx by its environment, secrets by files: no value of either is an argument."""
+
+    context: Path
+    dockerfile: Path
+    metadata: Path
+    tag: str
+    labels: Mapping[str, str] = field(default_factory=dict)
+    build_args: Mapping[str, str] = field(default_factory=dict)
+    proxies: Mapping[str, str] = field(default_factory=dict)
+    secrets: Mapping[str, Path] = field(default_factory=dict)
+    builder: str | None = None
+    cgroup_parent: str | None = None
+    epoch: int | None = None
+    no_cache: bool = False
+
+    def arguments(self) -> list[str]:
+        """What follows the words of the command, such as `docker buildx`."""
+        words = [
+            "build",
+            "--progress=rawjson",
+            "--load",
+            "--file",
+            str(self.dockerfile),
+            "--metadata-file",
+            str(self.metadata),
+        ]
+        words += ["--tag", self.tag]
+        if self.builder:
+            words += ["--builder", self.builder]
+        if self.cgroup_parent:
+            words += ["--cgroup-parent", self.cgroup_parent]
+        if self.no_cache:
+            words.append("--no-cache")
+        for name, value in sorted(self.labels.items()):
+            words += ["--label", f"{name}={value}"]
+        for name, value in sorted(self.build_args.items()):
+            words += ["--build-arg", f"{name}={value}"]
+        for name in sorted(self.proxies):
+            words += ["--build-arg", name]
+        for name, place in sorted(self.secrets.items()):
+            words += ["--secret", f"id={name},src={place}"]
+        return [*words, "--", str(self.context)]
+
+    def environment(self, host: str | None, environ: Mapping[str, str] | None = None) -> dict[str, str]:
+        """The environment buildx runs in: of this process's own only what leads it to the engine."""
+        source = os.environ if environ is None else environ
+        kept = {name: value for name, value in source.items() if _KEPT.fullmatch(name)}
+        kept |= {"LC_ALL": "C", "BUILDX_NO_DEFAULT_ATTESTATIONS": "1", "BUILDX_GIT_INFO": "false", **self.proxies}
+        if host:
+            kept["DOCKER_HOST"] = host
+        if self.epoch is not None:
+            kept["SOURCE_DATE_EPOCH"] = str(self.epoch)
+        return kept
+
+
+def version_of(text: str) -> tuple[int, ...]:
+    """The version in what `docker buildx version` prints; empty where there is none."""
+    match = re.search(r"\bv?(\d+)\.(\d+)\.(\d+)", text)
+    return tuple(int(part) for part in match.groups()) if match else ()
+
+
+def is_recent(version: Sequence[int]) -> bool:
+    """Whether buildx of this version can report its progress as records."""
+    return tuple(version[:2]) >= MIN_VERSION

@@ -1,0 +1,165 @@
+"""Why a build failed: from the failing step and what it printed to an error of our tree, with a next step. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from binder_build.progress import Failure
+from binder_build.recipe import Kind
+from binder_protocol.errors import (
+    BuildFailed,
+    BuildStepFailed,
+    DependencyFailed,
+    EngineError,
+    InvalidRepository,
+    NoSpace,
+    OutOfMemory,
+    Unavailable,
+)
+
+_LAST_LINES = 20
+_NO_SPACE = re.compile(r"no space left on device|disk quota exceeded", re.I)
+_KILLED = re.compile(r"exit code: 137|\bKilled\b|out of memory|Cannot allocate memory|MemoryError", re.I)
+_NO_IMAGE = re.compile(
+    r"failed to resolve source metadata for (?P<full>\S+?):? |pull access denied for (?P<denied>[^\s,]+)"
+    r"|load metadata for (?P<meta>\S+)"
+)
+_ABSENT = re.compile(r'failed to (?:compute cache key|calculate checksum)[^"]*"?(?P<path>/[^":]*)"?: not found', re.I)
+_PARSE = re.compile(
+    r"dockerfile parse error(?: on)? line (?P<line>\d+): (?P<what>.*)|(?P<unknown>unknown instruction.*)", re.I
+)
+_ENTITLEMENT = re.compile(r"entitlement|security\.insecure|network\.host", re.I)
+_ENGINE = re.compile(
+    r"cannot connect to the docker daemon|error during connect|error reading from server|EOF$|no builder", re.I
+)
+_INSTALLING = re.compile(
+    r"\b(?:pip3?|uv|uvx|poetry|pipenv|conda|mamba|micromamba|apt|apt-get|apk|dnf|yum|npm|yarn|pnpm|gem|bundle|cargo|go"
+    r"|composer|Rscript|install2\.r)\b.{0,80}?\b(?:install|add|sync|ci|get|update|mod|download|fetch|create)\b"
+)
+
+# What the last lines of a failed installation say, and what helps against it.
+_HINTS: tuple[tuple[str, str], ...] = (
+    (
+        r"\b(?:gcc|g\+\+|cc|clang)\b.*(?:not found|no such file)|unable to find a compiler",
+        "name a compiler in apt.txt: build-essential",
+    ),
+    (r"Python\.h: No such file", "name Python's headers in apt.txt: python3-dev"),
+    (r"pg_config", "name PostgreSQL's headers in apt.txt: libpq-dev"),
+    (
+        r"Unable to locate package|has no installation candidate",
+        "correct the name in apt.txt: it is not a package of Debian 13",
+    ),
+    (
+        r"requires-python|requires a different python|no wheels with a matching Python",
+        "choose versions that support the Python of the base image",
+    ),
+    (
+        r"not found in the package registry|No matching distribution|there is no version of",
+        "check the spelling and the version of the package",
+    ),
+    (r"No solution found|conflict", "loosen the versions that exclude each other"),
+    (
+        r"invalid peer certificate|CERTIFICATE_VERIFY_FAILED|certificate verify failed",
+        "operator: give the build this network's CA bundle (`ca_bundle`)",
+    ),
+    (
+        r"Temporary failure in name|failed to lookup address|Connection refused|Network is unreachable|timed out",
+        "try again: the package server didn't answer",
+    ),
+    (r"Permission denied", "a step runs as uid 1000, without root's rights: system packages belong in apt.txt"),
+    (r"bad interpreter|/bin/(?:ba)?sh\r", "save the script with Unix line ends"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What is known at the end of a failed build. `words` is what the builder said outside its records.
+
+    `kinds` tells, by title, what the recipe's steps are for. `memory_limited`: its steps had a memory limit.
+    """
+
+    failure: Failure | None
+    words: tuple[str, ...] = ()
+    kinds: Mapping[str, Kind] | None = None
+    memory_limited: bool = False
+    registry: bool = True
+
+
+def explain(evidence: Evidence) -> BuildFailed | Unavailable:
+    """The error to raise; its `details` hold the `step` and the last lines of its `log`."""
+    failure = evidence.failure or Failure("", " ".join(evidence.words[-3:]), ())
+    log = list(failure.lines[-_LAST_LINES:]) or list(evidence.words[-_LAST_LINES:])
+    text = "\n".join([*failure.lines, failure.error, *evidence.words])
+    error = (
+        _of_host(evidence, failure, text) or _of_text(failure, text, evidence.registry) or _of_step(evidence, failure)
+    )
+    error.details.update({"step": failure.step, "log": log} if failure.step else {"log": log})
+    return error
+
+
+def _of_host(evidence: Evidence, failure: Failure, text: str) -> BuildFailed | Unavailable | None:
+    if _NO_SPACE.search(text):
+        return NoSpace("the disk was full before the build was done")
+    killed = _KILLED.search("\n".join([*failure.lines[-_LAST_LINES:], failure.error]))
+    if evidence.memory_limited and killed:
+        return OutOfMemory(f"{failure.step or 'a step'} took more memory than it may")
+    if "exit code: 137" in failure.error:
+        return OutOfMemory(f"{failure.step or 'a step'} was killed, as steps that take too much memory are")
+    if not failure.step and _ENGINE.search(text):
+        return EngineError("the Docker engine ended the build")
+    return None
+
+
+def _of_text(failure: Failure, text: str, registry: bool) -> BuildFailed | None:
+    """What the Dockerfile asks for and can't be done, whatever step it is."""
+    ran = "did not complete successfully" in failure.error
+    if ran:
+        return None
+    parse = _PARSE.search(text)
+    if parse:
+        where = f"line {parse['line']}: {parse['what']}" if parse["line"] else parse["unknown"]
+        return InvalidRepository(f"the Dockerfile can't be read, {where}"[:300], suggestions=("correct that line",))
+    if _ENTITLEMENT.search(failure.error):
+        return InvalidRepository(
+            "the Dockerfile asks for privileges, which no build gets", suggestions=("leave them out",)
+        )
+    absent = _ABSENT.search(text)
+    if absent:
+        path = absent["path"].strip("/")
+        return InvalidRepository(
+            f"the Dockerfile copies {path}, which is not in the repository, or excluded by .dockerignore",
+            suggestions=(f"commit {path}, or correct the line",),
+        )
+    image = _NO_IMAGE.search(f"{failure.step} {failure.error}")
+    if image:
+        return _no_image(next(filter(None, image.groups())), registry)
+    return None
+
+
+def _no_image(name: str, registry: bool) -> InvalidRepository:
+    name = name.removeprefix("docker.io/").removeprefix("library/")
+    if registry:
+        return InvalidRepository(
+            f"the image {name} can't be pulled", suggestions=("check its name; it must be public",)
+        )
+    return InvalidRepository(
+        f"the image {name} can't be pulled: no container registry is reached from this host",
+        suggestions=("build FROM binder-base:latest, or put the image on the host first",),
+    )
+
+
+def _of_step(evidence: Evidence, failure: Failure) -> BuildFailed:
+    kind = (evidence.kinds or {}).get(failure.step, Kind.OTHER)
+    code = re.search(r"exit code: (\d+)", failure.error)
+    how = f"ended with exit code {code[1]}" if code else "failed"
+    lines = "\n".join(failure.lines)
+    hints = tuple(hint for pattern, hint in _HINTS if re.search(pattern, lines, re.I))[:3]
+    installing = kind in (Kind.SYSTEM, Kind.DEPENDENCIES, Kind.PROJECT) or (
+        kind is Kind.OTHER and _INSTALLING.search(failure.step) is not None
+    )
+    message = f"{failure.step} {how}" if failure.step else "the build failed"
+    if installing:
+        return DependencyFailed(message, suggestions=hints or None)
+    return BuildStepFailed(message, suggestions=hints or ("see the last lines of the step in the log",))
