@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 from structlog.testing import capture_logs
@@ -25,7 +26,7 @@ def pool() -> Iterator[WorkerPool]:
 def test_every_job_is_done_once(pool: WorkerPool) -> None:
     done: list[int] = []
     for number in range(3):
-        pool.submit(lambda number=number: done.append(number))
+        pool.submit(partial(done.append, number))
     eventually(lambda: sorted(done) == [0, 1, 2])
 
 
@@ -64,7 +65,7 @@ def test_a_stopped_pool_does_what_it_took_and_takes_no_more() -> None:
     pool = WorkerPool("test", workers=1, queue_size=10)
     done: list[int] = []
     for number in range(10):
-        pool.submit(lambda number=number: done.append(number))
+        pool.submit(partial(done.append, number))
     pool.start()
     assert pool.stop(5)
     assert done == list(range(10))
