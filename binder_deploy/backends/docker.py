@@ -28,6 +28,7 @@ _ANSWER_SECONDS = 60
 _CONNECTIONS = 64
 _LONGEST_LINE = 65_536
 _REMEMBERED_IMAGES = 1_000
+_OTHERS_SECONDS, _LOOK_SECONDS = 10, 0.05
 _STATES = {"created": State.CREATED, "running": State.RUNNING, "restarting": State.RUNNING, "paused": State.RUNNING}
 
 
@@ -68,24 +69,8 @@ class DockerBackend:
     def launch(self, launch: Launch) -> Instance:
         around = self._prepared or self.prepare()
         image = self._image(launch.image)
-        name = containers.name(launch.id)
-        with _translated():
-            try:
-                request = containers.create_request(launch, image, around)
-                self._api.create_container_from_config(request, name)  # type: ignore[no-untyped-call]
-            except docker.errors.NotFound as error:
-                self._images.pop(launch.image, None)
-                raise ImageNotFound(f"the image {launch.image} is not on this host") from error
-            except docker.errors.APIError as error:
-                if error.status_code != 409:
-                    raise _cannot_run(error) from error
-            try:
-                self._api.start(name)
-            except docker.errors.APIError as error:
-                self.stop(launch.id)
-                if error.status_code == 404 and "network" in str(error.explanation):
-                    self._prepared = None
-                raise _cannot_run(error) from error
+        made = self._create(launch, image, around)
+        self._start(launch.id, made=made)
         started = self.instance(launch.id)
         if started is None:
             raise LaunchFailed("the container was removed while it started")
@@ -192,6 +177,37 @@ class DockerBackend:
     def close(self) -> None:
         """Gives the connections back."""
         self._api.close()
+
+    def _create(self, launch: Launch, image: Image, around: Surroundings) -> bool:
+        """Whether this call made the container; False where it was there, or somebody else makes it just now."""
+        request = containers.create_request(launch, image, around)
+        with _translated():
+            try:
+                self._api.create_container_from_config(request, containers.name(launch.id))  # type: ignore[no-untyped-call]
+            except docker.errors.NotFound as error:
+                self._images.pop(launch.image, None)
+                raise ImageNotFound(f"the image {launch.image} is not on this host") from error
+            except docker.errors.APIError as error:
+                if error.status_code != 409:
+                    raise _cannot_run(error) from error
+                return False
+        return True
+
+    def _start(self, identity: str, *, made: bool) -> None:
+        deadline = time.monotonic() + _OTHERS_SECONDS
+        while True:
+            try:
+                with _translated():
+                    return self._api.start(containers.name(identity))
+            except docker.errors.APIError as error:
+                being_made = not made and error.status_code == 404 and self.instance(identity) is None
+                if being_made and time.monotonic() < deadline:
+                    time.sleep(_LOOK_SECONDS)  # the name is taken before the container is there
+                    continue
+                if made:
+                    self.stop(identity)
+                self._prepared = None  # its network may be gone
+                raise _cannot_run(error) from error
 
     def _make_network(self) -> None:
         try:
