@@ -20,14 +20,5 @@ _UNSEEN = re.compile(
 
 def clean(text: str) -> str:
     """`text` as one line that moves, colours and hides nothing on a terminal; what `\\r` overwrites is left out."""
-    return clean_lines(text.replace("\n", " "))
-
-
-def clean_lines(text: str) -> str:
-    """As `clean`, for text of several lines."""
-    return "\n".join(_one(line) for line in text.split("\n"))
-
-
-def _one(line: str) -> str:
-    shown = line.rstrip("\r").rpartition("\r")[2]
-    return _UNSEEN.sub("", _SEQUENCES.sub("", shown))
+    line = text.replace("\r\n", "\n").rstrip("\r\n").replace("\n", " ").rpartition("\r")[2]
+    return _UNSEEN.sub("", _SEQUENCES.sub("", line))
