@@ -30,6 +30,7 @@ PID_FILE = Path("/var/run/docker.pid")
 _PLUGINS = Path("/usr/local/lib/docker/cli-plugins")
 _UNIT = Path("/etc/systemd/system/docker.service")
 _START_SECONDS = 60
+_LAST_LINES = 5
 _APT = ("apt-get", "-o", "DPkg::Lock::Timeout=300", "--yes", "--quiet")
 
 
@@ -222,8 +223,9 @@ class StartEngine:
         deadline = time.monotonic() + _START_SECONDS
         while not _answers(machine):
             if engine.poll() is not None or time.monotonic() > deadline:
+                last = "\n".join(machine.log.read_text(errors="replace").splitlines()[-_LAST_LINES:])
                 raise HostError(
-                    "the Docker engine doesn't start", f"see the end of {machine.log}", "binder-control doctor"
+                    f"the Docker engine doesn't start:\n{last}", f"see {machine.log}", "binder-control doctor"
                 )
             time.sleep(0.1)
 
