@@ -1,0 +1,45 @@
+"""What a launch comes to."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from binder_deploy.launches import Launch, settle
+from binder_protocol.errors import InvalidTemplate
+from binder_protocol.models import LaunchRequest, Limits, Template
+from tests.support.launches import POLICY
+
+
+def _settled(template: dict[str, Any], request: dict[str, Any]) -> Launch:
+    now = datetime.now(UTC)
+    whole = Template(
+        name="demo", revision=3, image="demo:1", image_name="demo", image_source="demo:1", port=8888,
+        time_created=now, time_modified=now, **template,
+    )  # fmt: skip
+    return settle(whole, LaunchRequest(template_name="demo", **request), POLICY, identity="a" * 32, token="t")
+
+
+def test_the_request_goes_before_the_template_and_the_template_before_the_default() -> None:
+    settled = _settled(
+        {"limits": Limits(memory="1Gi", pids=100), "environment": {"A": "1", "B": "1"}, "cull_timeout": 5_000},
+        {"resources": Limits(pids=50), "environment": {"B": "2"}},
+    )
+    assert (settled.memory, settled.cpu, settled.pids) == (2**30, 500, 50)
+    assert settled.environment == {"A": "1", "B": "2"}
+    assert settled.cull_timeout == 5_000
+
+
+@pytest.mark.parametrize("limits", [Limits(memory="2Gi"), Limits(cpu="3"), Limits(pids=513)])
+def test_more_than_the_operator_allows_is_refused_by_name(limits: Limits) -> None:
+    for template, request in (({"limits": limits}, {}), ({}, {"resources": limits})):
+        with pytest.raises(InvalidTemplate, match=r"limits\.(memory|cpu|pids)"):
+            _settled(template, request)
+
+
+def test_times_end_where_the_operator_says() -> None:
+    settled = _settled({"max_age": 10**10}, {"cull_timeout": 10**10})
+    assert (settled.cull_timeout, settled.max_age) == (7_200_000, 86_400_000)
+    assert _settled({}, {}).max_age == 86_400_000

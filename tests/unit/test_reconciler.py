@@ -1,0 +1,80 @@
+"""What the reconciler decides, as tables."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from binder_deploy.backends import Instance, State
+from binder_deploy.reconciler import Action, Fail, Remove, Restart, Resume, Stop, View, decide
+from binder_deploy.records import Record
+from binder_protocol.models import ApplicationStatus as Status
+from tests.support.launches import ID, NOON, a_record, an_instance
+
+VIEW = View(now=NOON, looked=NOON, watching_since=NOON - timedelta(hours=1), give_up=timedelta(minutes=5))
+BEFORE, AFTER = NOON - timedelta(hours=2), NOON - timedelta(minutes=1)
+
+
+def _said(actions: list[Action]) -> list[str]:
+    said = []
+    for each in actions:
+        name = type(each).__name__.lower()
+        said.append(f"{name} {each.error.type}" if isinstance(each, Fail) else name)
+    return said
+
+
+def _exited(**values: Any) -> Instance:
+    return an_instance(State.EXITED, **{"ended": AFTER, "exit_code": 1, **values})
+
+
+IDLE = {"last_activity": NOON - timedelta(minutes=2)}
+LATER = {"extended_until": NOON + timedelta(days=1)}
+OLD = {"launch": {"max_age": 60_000}}
+
+CASES: list[tuple[str, Record | None, Instance | None, dict[str, Any], list[str]]] = [
+    ("runs and is used", a_record(), an_instance(), {}, []),
+    ("is idle", a_record(minutes=9, **IDLE), an_instance(), {}, ["stop"]),
+    ("is idle, but nobody counts", a_record(minutes=9, **IDLE), an_instance(), {"activity_known": False}, []),
+    ("is idle, but just deployed", a_record(minutes=0.1, **IDLE), an_instance(), {"grace": timedelta(minutes=1)}, []),
+    ("is idle, but extended", a_record(minutes=9, **IDLE, **LATER), an_instance(), {}, []),
+    ("is too old", a_record(minutes=9, **OLD), an_instance(), {}, ["stop"]),
+    ("is extended, but too old", a_record(minutes=9, **OLD, **LATER), an_instance(), {}, ["stop"]),
+    ("crashed while watched", a_record(), _exited(), {}, ["fail crashed"]),
+    ("stopped with the engine", a_record(), _exited(ended=BEFORE), {}, ["restart"]),
+    ("stopped, and nobody watches yet", a_record(), _exited(ended=BEFORE), {"watching_since": None}, []),
+    ("was out of memory", a_record(), _exited(ended=BEFORE, out_of_memory=True), {}, ["fail out-of-memory"]),
+    ("was removed by hand", a_record(), None, {}, ["fail crashed"]),
+    ("changed after the look", a_record(minutes=-1), None, {}, []),
+    ("was left unstarted", a_record(Status.PENDING), None, {}, ["resume"]),
+    ("was left starting", a_record(Status.DEPLOYING), an_instance(), {}, ["resume"]),
+    ("crashed while unattended", a_record(Status.DEPLOYING), _exited(), {}, ["resume"]),
+    ("is being started", a_record(Status.DEPLOYING), None, {"busy": frozenset({ID})}, []),
+    ("doesn't get up", a_record(Status.DEPLOYING, minutes=6), None, {}, ["fail engine-error"]),
+    ("is an orphan", None, an_instance(), {}, ["remove"]),
+    ("is a dead orphan", None, _exited(), {}, ["remove"]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("record", "instance", "view", "expected"), [case[1:] for case in CASES], ids=[c[0] for c in CASES]
+)
+def test_what_is_done_about_one_that(
+    record: Record | None, instance: Instance | None, view: dict[str, Any], expected: list[str]
+) -> None:
+    records = [] if record is None else [record]
+    instances = {} if instance is None else {instance.id: instance}
+    assert _said(decide(records, instances, replace(VIEW, **view))) == expected
+
+
+def test_each_is_decided_for_itself() -> None:
+    used, idle = a_record(), a_record(minutes=9, launch={"identity": "b" * 32}, **IDLE)
+    instances = {each: replace(an_instance(), id=each) for each in (used.id, idle.id, "c" * 32)}
+    assert decide([used, idle], instances, VIEW) == [Stop(idle.id, "it was idle for 120 s"), Remove("c" * 32)]
+
+
+def test_actions_are_values() -> None:
+    assert Restart(ID) == Restart(ID)
+    assert Resume(ID) != Resume("x")
