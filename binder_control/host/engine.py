@@ -14,7 +14,7 @@ import os
 import subprocess
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -104,8 +104,11 @@ class UnpackPackages:
             work = Path(name)
             # apt reads its lists as another user when root runs it.
             work.chmod(0o755)
-            for archive in self._download(machine, work):
-                machine.run(["mkdir", "-p", str(self.directory)], root=True)
+            archives = self._download(machine, work)
+            if not self.suite:
+                self._install_libraries(machine, archives)
+            machine.run(["mkdir", "-p", str(self.directory)], root=True)
+            for archive in archives:
                 machine.run(["dpkg-deb", "--extract", str(archive), str(self.directory)], root=True)
         self._link(machine)
 
@@ -117,6 +120,10 @@ class UnpackPackages:
             machine.run(["apt-get", *options, "--quiet", "update"], timeout=300)
         machine.run(["apt-get", *options, "--quiet", "download", *self.packages], timeout=900, directory=work)
         return sorted(work.glob("*.deb"))
+
+    def _install_libraries(self, machine: Machine, archives: Sequence[Path]) -> None:
+        fields = [machine.run(["dpkg-deb", "--field", str(archive), "Depends"]) for archive in archives]
+        machine.run([*_APT, "install", "--no-install-recommends", *libraries(fields)], root=True, timeout=600)
 
     def _own_apt(self, work: Path) -> list[str]:
         assert self.suite
@@ -157,6 +164,12 @@ class UnpackPackages:
             if not link.exists():
                 machine.run(["mkdir", "-p", str(link.parent)], root=True)
                 machine.run(["ln", "-sfn", str(target), str(link)], root=True)
+
+
+def libraries(depends: Iterable[str]) -> list[str]:
+    """The shared libraries among packages' dependencies, as in `libc6 (>= 2.34), libseccomp2 | other`."""
+    names = {entry.split("|")[0].split("(")[0].strip() for field in depends for entry in field.split(",")}
+    return sorted(name for name in names if name.startswith("lib"))
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from binder_control.host.base_image import build_arguments, debootstrap_packages, recipe_version
+from binder_control.host.engine import libraries
 from binder_control.host.facts import Distribution, HostSettings
 from binder_control.host.home import WriteConfig, WriteKey
 from binder_control.host.machine import HostError, Machine
@@ -111,6 +112,11 @@ def test_the_recipe_has_another_version_when_one_of_its_files_has_another_byte(t
 def test_ubuntu_needs_debians_keys_for_debians_packages() -> None:
     assert debootstrap_packages(Distribution("debian", "13", "trixie")) == ("debootstrap",)
     assert "debian-archive-keyring" in debootstrap_packages(Distribution("ubuntu", "24.04", "noble"))
+
+
+def test_an_unpacked_engine_gets_the_libraries_that_its_packages_name() -> None:
+    fields = ["adduser, libc6 (>= 2.34), libdevmapper1.02.1 (>= 2:1.02) | other\n", "libc6 (>= 2.38), iptables", ""]
+    assert libraries(fields) == ["libc6", "libdevmapper1.02.1"]
 
 
 def test_configuration_and_key_are_written_once(machine: Machine, tmp_path: Path) -> None:
