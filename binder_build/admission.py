@@ -26,13 +26,13 @@ def subject_of(request: BuildRequest, repository: Repository) -> Subject:
     )
 
 
-def to_join(active: Iterable[Attempt], subject: Subject, revision: Revision | None) -> Attempt | None:
-    """The active attempt that this request may join: one of the same commit and settings.
+def to_join(present: Iterable[Attempt], subject: Subject, revision: Revision | None) -> Attempt | None:
+    """The attempt that this request may join: one of the same commit and settings.
 
     One that still has to learn its commit will learn the present one. A request that doesn't know its commit yet
     joins no other: the ref may have moved. Raises AlreadyBuilding where `force` meets the same commit without.
     """
-    for attempt in active:
+    for attempt in present:
         if attempt.subject.settings != subject.settings:
             continue
         if attempt.revision is None or attempt.revision == revision:

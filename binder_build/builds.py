@@ -62,6 +62,7 @@ class Builds:
         What is wrong with the repository is raised where its server says so in time; else the build fails by it.
         Raises AlreadyBuilding where `force` wants a commit afresh that is being built without.
         """
+        began = time.time()
         repository = parse_repository(request.repository, request.ref, request.subdir)
         subject = subject_of(request, repository)
         self._wallet.secret(request.credential, repository)
@@ -77,13 +78,14 @@ class Builds:
             revision,
             recipe,
             queue_size=self._queue_size,
-            join=lambda active: to_join(active, subject, revision),
+            since=began,
+            join=lambda present: to_join(present, subject, revision),
         )
         if new:
             self._workers.wake()
         else:
             self._metrics.joined()
-        return self._shown([attempt])[0]
+        return attempt.build(cached=True) if attempt.status.ended else self._shown([attempt])[0]
 
     def status(self, name: str) -> Build:
         """The newest attempt. Raises NoBuildInfo."""

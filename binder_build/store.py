@@ -75,7 +75,7 @@ ATTEMPTS = Table(
     UniqueConstraint("name", "number", name="one_number_each"),
 )
 
-QUEUED, RUNNING = BuildStatus.QUEUED.value, BuildStatus.RUNNING.value
+QUEUED, RUNNING, COMPLETED = BuildStatus.QUEUED.value, BuildStatus.RUNNING.value, BuildStatus.COMPLETED.value
 ACTIVE = ATTEMPTS.c.status.in_((QUEUED, RUNNING))
 
 Choose = Callable[[list[Attempt]], Attempt | None]
@@ -92,16 +92,25 @@ class AttemptStore:
         self._database = database
 
     def admit(
-        self, subject: Subject, revision: Revision | None, recipe: str | None, *, queue_size: int, join: Choose
+        self,
+        subject: Subject,
+        revision: Revision | None,
+        recipe: str | None,
+        *,
+        queue_size: int,
+        since: float,
+        join: Choose,
     ) -> tuple[Attempt, bool]:
-        """The active attempt that `join` picks for this request, or a new one at the end of the queue (and True).
+        """The attempt that `join` picks for this request, or a new one at the end of the queue (and True).
 
-        Raises QueueFull where `queue_size` wait, and whatever `join` raises.
+        `join` chooses among the active ones and those completed after `since`, the time at which the caller began to
+        look for a finished one. Raises QueueFull where `queue_size` wait, and whatever `join` raises.
         """
         for _ in range(_TRIES):
             try:
                 with self._database.session() as connection:
-                    joined = join(_attempts(connection, ATTEMPTS.c.name == subject.name, ACTIVE))
+                    present = or_(ACTIVE, (ATTEMPTS.c.status == COMPLETED) & (ATTEMPTS.c.end >= since))
+                    joined = join(_attempts(connection, ATTEMPTS.c.name == subject.name, present))
                     if joined is not None:
                         return joined, False
                     queued = select(func.count()).select_from(ATTEMPTS).where(ATTEMPTS.c.status == QUEUED)

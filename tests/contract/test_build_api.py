@@ -29,7 +29,7 @@ from tests.support.raw_http import Reply, exchange
 
 JSON = ("Content-Type", "application/json")
 BEARER = ("Authorization", f"Bearer {KEY}")
-NO_ENGINE = "unix:///nonexistent/docker.sock"
+NO_ENGINE = "tcp://127.0.0.1:9"
 
 
 @pytest.fixture(scope="module")

@@ -208,7 +208,7 @@ def test_a_plan_says_what_would_be_built_and_builds_nothing(
 ) -> None:
     source = git.create("own/planned", {"requirements.txt": "six\n", "environment.yml": "name: x\n"})
     plan = suite.client.build.plan(source.url)
-    assert (plan.buildpack, plan.commit) == ("requirements", source.git("rev-parse", "HEAD"))
+    assert (plan.buildpack, plan.commit) == ("python", source.git("rev-parse", "HEAD"))
     assert "requirements.txt" in plan.files
     assert [each.path for each in plan.ignored] == ["environment.yml"]
     assert "requirements.txt" in plan.dockerfile

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -75,7 +76,9 @@ def subject(repository: str = "owner/repo", **request: object) -> Subject:
 def admit(
     store: AttemptStore, of: Subject, revision: Revision | None = ONE, queue_size: int = 9
 ) -> tuple[Attempt, bool]:
-    return store.admit(of, revision, None, queue_size=queue_size, join=lambda active: to_join(active, of, revision))
+    since = time.time() - 10
+    join = lambda present: to_join(present, of, revision)  # noqa: E731
+    return store.admit(of, revision, None, queue_size=queue_size, since=since, join=join)
 
 
 def leases(database: Database, run: str = "first", seconds: float = 30) -> Leases:
@@ -90,6 +93,16 @@ def test_the_same_commit_and_settings_join_and_others_do_not(database: Database)
     assert admit(store, subject(), OTHER)[1]
     assert admit(store, subject(options={"submodules": True}))[1]
     assert [each.number for each in store.history("owner-repo", 10, 0)[0]] == [3, 2, 1]
+
+
+def test_a_build_that_completes_while_a_request_is_looked_at_answers_it(database: Database) -> None:
+    store = AttemptStore(database)
+    first, _ = admit(store, subject())
+    store.update(first, status=BuildStatus.COMPLETED, end=time.time())
+    joined, new = admit(store, subject())
+    assert (joined.id, new) == (first.id, False)
+    store.update(first, end=time.time() - 60)
+    assert admit(store, subject())[1], "one from before is the caller's to judge"
 
 
 def test_a_request_that_does_not_know_its_commit_joins_only_what_will_learn_it(database: Database) -> None:
