@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-ENGINES = ("docker", "browser")
+ENGINES = ("docker", "browser", "npm")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -74,4 +74,14 @@ def _browser_missing() -> str | None:
     return None if found else "there is no Chromium"
 
 
-PROBES: dict[str, Callable[[], str | None]] = {"docker": _docker_missing, "browser": _browser_missing}
+@functools.cache
+def _npm_missing() -> str | None:
+    absent = [name for name in ("node", "npm") if shutil.which(name) is None]
+    return f"there is no {' and no '.join(absent)}" if absent else None
+
+
+PROBES: dict[str, Callable[[], str | None]] = {
+    "docker": _docker_missing,
+    "browser": _browser_missing,
+    "npm": _npm_missing,
+}
