@@ -60,6 +60,7 @@ class BinderError(Exception):
 
     type: ClassVar[str] = "unknownFailure"
     status: ClassVar[int] = 500
+    default_message: ClassVar[str] = "Binder failed."
     default_suggestions: ClassVar[tuple[str, ...]] = ()
 
     def __init__(
@@ -71,7 +72,7 @@ class BinderError(Exception):
         details: dict[str, Any] | None = None,
     ) -> None:
         """`retry_after` is in seconds; `details` must be JSON values."""
-        self.message = message or (self.__doc__ or self.type).partition("\n")[0]
+        self.message = message or self.default_message
         self.suggestions = tuple(self.default_suggestions if suggestions is None else suggestions)
         self.retry_after = retry_after
         self.details = details or {}
@@ -90,46 +91,40 @@ class BinderError(Exception):
 
 
 class RequestError(BinderError):
-    """The request is malformed."""
-
     type = "malformedRequest"
     status = 422
+    default_message = "The request is malformed."
     default_suggestions = ("correct the named field and send the request again",)
 
 
 class BadRepoSource(RequestError):
-    """This is not a repository that Binder can build."""
-
     type = "badRepoSource"
+    default_message = "This is not a repository that Binder can build."
     default_suggestions = ("give a git repository as https://host/owner/repo, ssh://git@host/owner/repo or owner/repo",)
 
 
 class BadRef(RequestError):
-    """This is not a name that git would take for a branch, tag or commit."""
-
     type = "bad-ref"
+    default_message = "This is not a name that git would take for a branch, tag or commit."
     default_suggestions = ("name a branch, a tag or a commit of the repository",)
 
 
 class InvalidTemplate(RequestError):
-    """The template can't be launched as it is."""
-
     type = "invalid-template"
+    default_message = "The template can't be launched as it is."
 
 
 class RequestTooLarge(RequestError):
-    """The request is larger than this service reads."""
-
     type = "request-too-large"
     status = 413
+    default_message = "The request is larger than this service reads."
     default_suggestions = ("send less in one request",)
 
 
 class AccessError(BinderError):
-    """The request carries no valid API key."""
-
     type = "unauthorized"
     status = 403
+    default_message = "The request carries no valid API key."
     default_suggestions = (
         "send the API key in the Authorization header; `binder-control keys show` prints it on the host",
         "on a laptop: binder-client login URL",
@@ -137,175 +132,151 @@ class AccessError(BinderError):
 
 
 class NotFound(BinderError):
-    """There is nothing at this address."""
-
     type = "not-found"
     status = 404
+    default_message = "There is nothing at this address."
 
 
 class NoBuildInfo(NotFound):
-    """There is no build of this name."""
-
     type = "noBuildInfo"
+    default_message = "There is no build of this name."
     default_suggestions = ("list the builds with `binder-client api build status-all`",)
 
 
 class DoesNotExist(NotFound):
-    """There is no template of this name."""
-
     type = "doesNotExist"
+    default_message = "There is no template of this name."
     default_suggestions = ("list the templates with `binder-client templates`",)
 
 
 class NoRecord(NotFound):
-    """There is no application of this id."""
-
     type = "noRecord"
+    default_message = "There is no application of this id."
     default_suggestions = ("list the applications with `binder-client fetch`",)
 
 
 class MethodNotAllowed(BinderError):
-    """This address doesn't take that method."""
-
     type = "method-not-allowed"
     status = 405
+    default_message = "This address doesn't take that method."
 
 
 class Conflict(BinderError):
-    """The request doesn't fit the present state."""
-
     type = "conflict"
     status = 409
+    default_message = "The request doesn't fit the present state."
 
 
 class AlreadyBuilding(Conflict):
-    """This repository is being built already."""
-
     type = "alreadyBuilding"
+    default_message = "This repository is being built already."
     default_suggestions = ("follow the running build, or cancel it first",)
 
 
 class Unavailable(BinderError):
-    """The service can't do this just now."""
-
     type = "unavailable"
     status = 503
+    default_message = "The service can't do this just now."
     default_suggestions = ("try again in a moment",)
 
 
 class QueueFull(Unavailable):
-    """Too many builds are waiting."""
-
     type = "queue-full"
+    default_message = "Too many builds are waiting."
 
 
 class AtCapacity(Unavailable):
-    """As many applications run as this host takes."""
-
     type = "at-capacity"
+    default_message = "As many applications run as this host takes."
     default_suggestions = ("stop an application that is no longer needed, or try again later",)
 
 
 class NoDatabase(Unavailable):
-    """The database isn't there."""
-
     type = "noDatabase"
+    default_message = "The database isn't there."
 
 
 class BadQuery(Unavailable):
-    """The database didn't answer."""
-
     type = "badQuery"
+    default_message = "The database didn't answer."
 
 
 class BadDatabase(Unavailable):
-    """The database didn't take the change."""
-
     type = "badDatabase"
+    default_message = "The database didn't take the change."
 
 
 class RegistryError(Unavailable):
-    """The registry didn't give the template."""
-
     type = "registryError"
     status = 502
+    default_message = "The registry didn't give the template."
     default_suggestions = ("see that the registry runs: binder-control status",)
 
 
 class EngineError(Unavailable):
-    """The Docker engine doesn't answer."""
-
     type = "engine-error"
+    default_message = "The Docker engine doesn't answer."
     default_suggestions = ("on the host: binder-control doctor",)
 
 
 class BuildFailed(BinderError):
-    """The build failed."""
-
     type = "build-failed"
+    default_message = "The build failed."
 
 
 class SourceNotFound(BuildFailed):
-    """The repository doesn't exist, or may not be read without a credential."""
-
     type = "source-not-found"
     status = 404
+    default_message = "The repository doesn't exist, or may not be read without a credential."
     default_suggestions = ("check the address; a private repository needs a credential",)
 
 
 class RefNotFound(BuildFailed):
-    """The repository has no such branch, tag or commit."""
-
     type = "ref-not-found"
     status = 404
+    default_message = "The repository has no such branch, tag or commit."
     default_suggestions = ("name a branch, a tag or a full commit id of the repository",)
 
 
 class SourceUnreachable(BuildFailed):
-    """The repository's server didn't answer."""
-
     type = "source-unreachable"
     status = 502
+    default_message = "The repository's server didn't answer."
     default_suggestions = ("try again when the server answers",)
 
 
 class SourceTooLarge(BuildFailed):
-    """The repository is larger than this service takes."""
-
     type = "source-too-large"
     status = 422
+    default_message = "The repository is larger than this service takes."
     default_suggestions = ("keep large data out of the repository and fetch it in postBuild",)
 
 
 class InvalidRepository(BuildFailed):
-    """The repository's build files can't be used."""
-
     type = "invalid-repository"
     status = 422
+    default_message = "The repository's build files can't be used."
 
 
 class DependencyFailed(BuildFailed):
-    """The dependencies could not be installed."""
-
     type = "dependency-failed"
     status = 422
+    default_message = "The dependencies could not be installed."
     default_suggestions = (
         "see the last lines of the log for the package that failed, and correct its name or version",
     )
 
 
 class BuildStepFailed(BuildFailed):
-    """A step of the build failed."""
-
     type = "build-step-failed"
     status = 422
+    default_message = "A step of the build failed."
 
 
 class OutOfMemory(BuildFailed):
-    """The build took more memory than it may."""
-
     type = "out-of-memory"
     status = 422
+    default_message = "The build took more memory than it may."
     default_suggestions = (
         "install fewer or smaller packages in one step",
         "ask the operator for a higher memory limit",
@@ -313,104 +284,90 @@ class OutOfMemory(BuildFailed):
 
 
 class NoSpace(BuildFailed):
-    """The disk is full."""
-
     type = "no-space"
     status = 507
+    default_message = "The disk is full."
     default_suggestions = ("on the host: free disk space, then build again",)
 
 
 class BuildTimeout(BuildFailed):
-    """A phase of the build took longer than it may."""
-
     type = "timeout"
     status = 504
+    default_message = "A phase of the build took longer than it may."
     default_suggestions = ("make the step quicker", "ask the operator for a longer time limit")
 
 
 class RegistrationFailed(BuildFailed):
-    """The image is built, but its template could not be registered."""
-
     type = "registration-failed"
     status = 502
+    default_message = "The image is built, but its template could not be registered."
     default_suggestions = ("see that the registry runs, then build again: the image is kept and the build is quick",)
 
 
 class Interrupted(BuildFailed):
-    """The service was stopped in the middle of it."""
-
     type = "interrupted"
     status = 503
+    default_message = "The service was stopped in the middle of it."
     default_suggestions = ("start it again",)
 
 
 class LaunchFailed(BinderError):
-    """The application could not be launched."""
-
     type = "launch-failed"
+    default_message = "The application could not be launched."
 
 
 class ImageNotFound(LaunchFailed):
-    """The template's image is not on this host and can't be pulled."""
-
     type = "image-not-found"
     status = 404
+    default_message = "The template's image is not on this host and can't be pulled."
     default_suggestions = ("build the repository again",)
 
 
 class ApplicationOutOfMemory(LaunchFailed):
-    """The application took more memory than it may."""
-
     type = "out-of-memory"
+    default_message = "The application took more memory than it may."
     default_suggestions = ("raise limits.memory of the template, or ask for less",)
 
 
 class Crashed(LaunchFailed):
-    """The application ended by itself."""
-
     type = "crashed"
+    default_message = "The application ended by itself."
     default_suggestions = ("see its last lines: binder-client logs --application TEMPLATE/ID",)
 
 
 class NotListening(LaunchFailed):
-    """The application didn't answer over HTTP in time."""
-
     type = "not-listening"
     status = 504
+    default_message = "The application didn't answer over HTTP in time."
     default_suggestions = ("let the application listen on 0.0.0.0 and the template's port",)
 
 
 class ClientError(BinderError):
-    """The client could not complete the request."""
-
     type = "client-error"
+    default_message = "The client could not complete the request."
 
 
 class Refused(ClientError):
-    """The server can't be reached."""
-
     type = "refused"
+    default_message = "The server can't be reached."
     default_suggestions = ("see that the server runs and that the address is right: binder-client login URL",)
 
 
 class TimedOut(ClientError):
-    """The server took too long to answer."""
-
     type = "timed-out"
+    default_message = "The server took too long to answer."
     default_suggestions = ("try again in a moment",)
 
 
 class BadResponse(ClientError):
-    """The server's answer can't be understood."""
-
     type = "badResponse"
+    default_message = "The server's answer can't be understood."
     default_suggestions = ("see that the address is that of a Binder server",)
 
 
 class BuildCancelled(ClientError):
-    """The build was cancelled."""
-
     type = "cancelled"
+    default_message = "The build was cancelled."
 
 
 def error_classes(root: type[BinderError] = BinderError) -> Iterator[type[BinderError]]:

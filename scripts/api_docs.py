@@ -69,9 +69,7 @@ def page() -> str:
     parts.append(f"Any operation may answer {', '.join(f'`{cls.type}`' for cls in operations.COMMON_ERRORS)}.\n")
     parts.append("| type | status | meaning |\n| --- | --- | --- |")
     rows: dict[tuple[str, int], type[BinderError]] = {(cls.type, cls.status): cls for cls in error_classes()}
-    parts.extend(
-        f"| `{kind}` | {status} | {(cls.__doc__ or '').splitlines()[0]} |" for (kind, status), cls in rows.items()
-    )
+    parts.extend(f"| `{kind}` | {status} | {cls.default_message} |" for (kind, status), cls in rows.items())
     return "\n".join(parts) + "\n"
 
 
