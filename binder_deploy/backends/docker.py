@@ -37,6 +37,8 @@ class Rules(Protocol):
 
     def apply(self) -> None: ...
 
+    def remove(self) -> None: ...
+
 
 class DockerBackend:
     """`net` must be this suite's own; it is made where it is missing. `stop_seconds` is the time between SIGTERM
@@ -169,9 +171,10 @@ class DockerBackend:
             return self._prepared
 
     def dismantle(self) -> None:
-        """Removes the network; applications must be gone. For tests and uninstalling."""
+        """Removes the network and its rules; applications must be gone. For tests and uninstalling."""
         with _translated(), contextlib.suppress(docker.errors.NotFound):
             self._api.remove_network(self._network.name)
+        self._firewall.remove()
         self._prepared = None
 
     def close(self) -> None:
