@@ -1,6 +1,9 @@
-"""`python -m binder_build`: runs the build service."""
+"""`python -m binder_build` runs the service."""
 
-from binder_build.main import main
+from binder_protocol.service.lean import without_terminal_libraries
 
 if __name__ == "__main__":
+    without_terminal_libraries()
+    from binder_build.main import main
+
     main()

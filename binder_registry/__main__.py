@@ -1,5 +1,9 @@
 """`python -m binder_registry` runs the service."""
 
-from binder_registry.main import main
+from binder_protocol.service.lean import without_terminal_libraries
 
-main()
+if __name__ == "__main__":
+    without_terminal_libraries()
+    from binder_registry.main import main
+
+    main()

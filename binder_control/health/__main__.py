@@ -1,5 +1,9 @@
 """`python -m binder_control.health` runs the service."""
 
-from binder_control.health.main import main
+from binder_protocol.service.lean import without_terminal_libraries
 
-main()
+if __name__ == "__main__":
+    without_terminal_libraries()
+    from binder_control.health.main import main
+
+    main()
