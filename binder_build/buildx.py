@@ -26,6 +26,7 @@ class Buildx:
     build_args: Mapping[str, str] = field(default_factory=dict)
     proxies: Mapping[str, str] = field(default_factory=dict)
     secrets: Mapping[str, Path] = field(default_factory=dict)
+    contexts: Mapping[str, Path] = field(default_factory=dict)
     builder: str | None = None
     cgroup_parent: str | None = None
     epoch: int | None = None
@@ -57,6 +58,8 @@ class Buildx:
             words += ["--build-arg", name]
         for name, place in sorted(self.secrets.items()):
             words += ["--secret", f"id={name},src={place}"]
+        for name, place in sorted(self.contexts.items()):
+            words += ["--build-context", f"{name}={place}"]
         return [*words, "--", str(self.context)]
 
     def environment(self, host: str | None, environ: Mapping[str, str] | None = None) -> dict[str, str]:

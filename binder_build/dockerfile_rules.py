@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from binder_build.dockerfile import secret_mounts
+from binder_build.dockerfile import network_mounts
 from binder_build.instructions import Instruction, directives, expand, instructions
 from binder_build.recipe import PlanSettings
 from binder_protocol.errors import BadRepoSource, InvalidRepository
@@ -49,18 +49,16 @@ def prepared(text: str, settings: PlanSettings) -> tuple[str, tuple[str, ...]]:
     """The text to build, and what is to be said about its changes.
 
     RUN steps get this host's CA bundle and indexes, and caches of this scope's own; the line of a frontend is left out
-    where no registry could give it.
+    unless this host pulls frontends.
     """
     warnings: list[str] = []
     lines = text.split("\n")
     syntax = directives(text).get("syntax")
-    if syntax is not None and not settings.registry:
+    if syntax is not None and not settings.frontends:
         lines[syntax[1] - 1] = f"# {syntax[0]}: the engine's own frontend is used"
-        warnings.append(
-            f"# syntax={syntax[0]} is left out, for no container registry is reached: the engine's own is used"
-        )
+        warnings.append(f"# syntax={syntax[0]} is left out: the engine's own frontend is used")
     if settings.buildkit:
-        mounts = " ".join(secret_mounts(settings))
+        mounts = " ".join(network_mounts(settings))
         for instruction in instructions(text):
             if instruction.name == "RUN":
                 _prepare_run(lines, instruction, mounts, settings.cache_scope)

@@ -26,6 +26,7 @@ _NO_IMAGE = re.compile(
     r"failed to resolve source metadata for (?P<full>\S+?):? |pull access denied for (?P<denied>[^\s,]+)"
     r"|load metadata for (?P<meta>\S+)"
 )
+_UNREACHED = re.compile(r"dial tcp|no such host|i/o timeout|connection refused|network is unreachable|lookup ", re.I)
 _ABSENT = re.compile(r'failed to (?:compute cache key|calculate checksum)[^"]*"?(?P<path>/[^":]*)"?: not found', re.I)
 _PARSE = re.compile(
     r"dockerfile parse error(?: on)? line (?P<line>\d+): (?P<what>.*)|(?P<unknown>unknown instruction.*)", re.I
@@ -84,7 +85,6 @@ class Evidence:
     words: tuple[str, ...] = ()
     kinds: Mapping[str, Kind] | None = None
     memory_limited: bool = False
-    registry: bool = True
 
 
 def explain(evidence: Evidence) -> BuildFailed | Unavailable:
@@ -92,9 +92,7 @@ def explain(evidence: Evidence) -> BuildFailed | Unavailable:
     failure = evidence.failure or Failure("", " ".join(evidence.words[-3:]), ())
     log = list(failure.lines[-_LAST_LINES:]) or list(evidence.words[-_LAST_LINES:])
     text = "\n".join([*failure.lines, failure.error, *evidence.words])
-    error = (
-        _of_host(evidence, failure, text) or _of_text(failure, text, evidence.registry) or _of_step(evidence, failure)
-    )
+    error = _of_host(evidence, failure, text) or _of_text(failure, text) or _of_step(evidence, failure)
     error.details.update({"step": failure.step, "log": log} if failure.step else {"log": log})
     return error
 
@@ -112,7 +110,7 @@ def _of_host(evidence: Evidence, failure: Failure, text: str) -> BuildFailed | U
     return None
 
 
-def _of_text(failure: Failure, text: str, registry: bool) -> BuildFailed | None:
+def _of_text(failure: Failure, text: str) -> BuildFailed | None:
     """What the Dockerfile asks for and can't be done, whatever step it is."""
     ran = "did not complete successfully" in failure.error
     if ran:
@@ -134,13 +132,13 @@ def _of_text(failure: Failure, text: str, registry: bool) -> BuildFailed | None:
         )
     image = _NO_IMAGE.search(f"{failure.step} {failure.error}")
     if image:
-        return _no_image(next(filter(None, image.groups())), registry)
+        return _no_image(next(filter(None, image.groups())), unreached=_UNREACHED.search(text) is not None)
     return None
 
 
-def _no_image(name: str, registry: bool) -> InvalidRepository:
+def _no_image(name: str, *, unreached: bool) -> InvalidRepository:
     name = name.removeprefix("docker.io/").removeprefix("library/")
-    if registry:
+    if not unreached:
         return InvalidRepository(
             f"the image {name} can't be pulled", suggestions=("check its name; it must be public",)
         )

@@ -23,7 +23,7 @@ from requests.exceptions import RequestException
 
 from binder_build.buildx import Buildx, is_recent, version_of
 from binder_build.cgroup import StepGroups, StepLimits
-from binder_build.dockerfile import copy_lines
+from binder_build.dockerfile import NETWORK_CONTEXT, copy_lines
 from binder_build.failures import Evidence, explain
 from binder_build.network import BuildNetwork
 from binder_build.process import Cancelled, DeadlinePassed, follow
@@ -77,16 +77,14 @@ class Images:
         builder: str | None = None,
         buildx: Sequence[str] = ("docker", "buildx"),
         network: BuildNetwork | None = None,
-        registry: bool = True,
         parallel: int = 2,
     ) -> None:
-        """`builder` names one of buildx's; `registry`: images can be pulled here; `parallel` builds run at once."""
+        """`builder` names one of buildx's; `parallel` builds run at once."""
         self._work = work
         self._host = host or os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")
         self._builder = builder
         self._command = tuple(buildx)
         self._network = network or BuildNetwork()
-        self._registry = registry
         self._parallel = parallel
         self._groups = StepGroups()
         self._lock = threading.Lock()
@@ -230,11 +228,6 @@ class Images:
     def _with_buildx(
         self, job: _Job, records: Records, progress: Progress, on_event: OnEvent, cancel: threading.Event | None
     ) -> int:
-        secrets = {}
-        for name, content in self._secrets().items():
-            secrets[name] = job.work / name
-            secrets[name].touch(0o600)
-            secrets[name].write_bytes(content)
         run = Buildx(
             context=job.context,
             dockerfile=job.write(),
@@ -243,7 +236,8 @@ class Images:
             labels=job.labels,
             build_args=job.recipe.build_args,
             proxies=self._network.proxy_arguments(),
-            secrets=secrets,
+            secrets=_written(job.work, self._network.secrets(), mode=0o600),
+            contexts=self._network_context(job.work),
             builder=self._builder,
             cgroup_parent=job.cgroup,
             epoch=job.epoch,
@@ -337,19 +331,23 @@ class Images:
                 tuple(records.words),
                 {**kinds, "base image": Kind.BASE},
                 memory_limited=limits.memory is not None,
-                registry=self._registry,
             )
         )
 
     # --- helpers ----------------------------------------------------------------------------------------------------
 
-    def _secrets(self) -> dict[str, bytes]:
+    def _network_context(self, work: Path) -> dict[str, Path]:
+        place = work / NETWORK_CONTEXT
         try:
-            return self._network.secrets()
+            files = self._network.files()
         except OSError as error:
             raise EngineError(
                 f"the CA bundle can't be read: {error.strerror}", suggestions=("operator: correct `ca_bundle`",)
             ) from None
+        if files:
+            place.mkdir(0o700)
+            _written(place, files, mode=0o644)  # as the steps' user reads them; the directory is closed
+        return {NETWORK_CONTEXT: place} if files else {}
 
     @property
     def _is_local(self) -> bool:
@@ -449,6 +447,16 @@ def titles(recipe: Recipe) -> dict[str, str]:
         lines = copy_lines(step) if isinstance(step, Copy) else [step.command]
         found.update({squeezed(line): step.title for line in lines})
     return found
+
+
+def _written(directory: Path, files: Mapping[str, bytes], *, mode: int) -> dict[str, Path]:
+    """Writes the files; where each is."""
+    places = {name: directory / name for name in files}
+    for name, place in places.items():
+        place.touch(mode)
+        place.write_bytes(files[name])
+        place.chmod(mode)
+    return places
 
 
 def _feeder(records: Records, progress: Progress, on_event: OnEvent) -> Callable[[bytes], None]:

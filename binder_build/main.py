@@ -62,7 +62,7 @@ def build_app(settings: BuildSettings) -> FastAPI:
     source = Source(work, policy, ssh_key=settings.ssh_key, known_hosts=settings.known_hosts)
     wallet = Wallet(settings.credentials_file)
     network = _network(settings)
-    images = Images(work, host=settings.docker_host, builder=settings.builder, network=network)
+    images = Images(work, host=settings.docker_host, builder=settings.builder, network=network, parallel=settings.workers)
     recipes = Recipes(images, settings.base_image, _plan_settings(settings, network, policy))
     templates = Templates(client)
     collection = Collection(
@@ -160,6 +160,7 @@ def _plan_settings(settings: BuildSettings, network: BuildNetwork, policy: Addre
     return PlanSettings(
         ca=network.ca,
         index=network.index,
+        index_secret=network.index_secret,
         allow_remote_add=settings.allow_remote_add,
         policy=policy,
     )

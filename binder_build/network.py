@@ -29,18 +29,26 @@ class BuildNetwork:
     def index(self) -> bool:
         return self.index_url is not None
 
-    def secrets(self) -> dict[str, bytes]:
-        """The secret files of a build by the ids under which `dockerfile.secret_mounts` mounts them.
+    @property
+    def index_secret(self) -> bool:
+        """Whether the address of the index holds a password."""
+        return self.index_url is not None and "@" in self.index_url.partition("://")[2].partition("/")[0]
+
+    def files(self) -> dict[str, bytes]:
+        """The files of the named context that `dockerfile.network_mounts` mounts from.
 
         Raises `OSError` where the CA bundle can't be read.
         """
-        files: dict[str, bytes] = {}
-        if self.ca_bundle is not None:
-            files["binder-ca"] = self.ca_bundle.read_bytes()
-        if self.ca or self.index:
-            files["binder-pip"] = self._pip().encode()
-            files["binder-uv"] = self._uv().encode()
-        return files
+        files = {"ca.crt": self.ca_bundle.read_bytes()} if self.ca_bundle else {}
+        return files if self.index_secret else {**files, **self._configuration()}
+
+    def secrets(self) -> dict[str, bytes]:
+        """The secrets of a build by their ids."""
+        configuration = self._configuration() if self.index_secret else {}
+        return {f"binder-{name}": content for name, content in configuration.items()}
+
+    def _configuration(self) -> dict[str, bytes]:
+        return {"pip.conf": self._pip().encode(), "uv.toml": self._uv().encode()} if self.ca or self.index else {}
 
     def proxy_arguments(self) -> dict[str, str]:
         """The build arguments that BuildKit knows and keeps out of images by itself."""
@@ -55,7 +63,7 @@ class BuildNetwork:
         return "\n".join(lines) + "\n"
 
     def _uv(self) -> str:
-        lines = ["native-tls = true"] if self.ca else []
+        lines = ["system-certs = true"] if self.ca else []
         if self.index_url:
             lines += ["[[index]]", f"url = {json.dumps(self.index_url)}", "default = true"]
         return "\n".join(lines) + "\n"

@@ -72,7 +72,9 @@ class Base:
 class PlanSettings:
     """Facts of this host that a plan depends on.
 
-    `ca`, `index`: the build is given a CA bundle, package indexes. `registry`: images can be pulled. `cache_scope`:
+    `ca`, `index`: the build is given a CA bundle, a package index, whose address
+    holds a password (`index_secret`). `frontends`: docker/dockerfile is pulled where a
+    Dockerfile names it. `cache_scope`:
     builds of one scope share the caches that their repositories write to. `private_prefixes`: names of images that
     belong to builds, and to no Dockerfile.
     """
@@ -80,7 +82,8 @@ class PlanSettings:
     buildkit: bool = True
     ca: bool = False
     index: bool = False
-    registry: bool = True
+    index_secret: bool = False
+    frontends: bool = False
     cache_scope: str = "host"
     allow_remote_add: bool = False
     private_prefixes: tuple[str, ...] = ("binder/",)
