@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 from starlette.requests import Request
+from starlette.responses import Response
 from structlog.testing import capture_logs
 
 from binder_protocol.errors import AtCapacity, error_classes, error_from
 from binder_protocol.models import Application, Capacity, LaunchRequest
 from binder_protocol.service.answers import Answer, Page
 from binder_protocol.service.health import Check
+from binder_protocol.service.streams import Event, sse
+from tests.support.eventually import eventually
 from tests.support.raw_http import Reply, exchange
 from tests.support.server import running
 from tests.support.stub_service import stub_app
@@ -57,11 +61,22 @@ def capacity() -> Capacity:
     return Capacity(running=1, capacity=2, available=1)
 
 
+async def events(template: str, id: str, follow: bool = False, format: str = "") -> Response:  # noqa: A002
+    """One event, then silence, for as long as the follower stays."""
+
+    async def source() -> AsyncIterator[Event]:
+        yield Event("1", "state", application(id=id).model_dump_json(by_alias=True))
+        await asyncio.sleep(3600)
+
+    return sse(source())
+
+
 HANDLERS: dict[str, Callable[..., Any]] = {
     "deploy": deploy,
     "status": status,
     "status-all": status_all,
     "capacity": capacity,
+    "events": events,
 }
 
 
@@ -412,3 +427,23 @@ def test_a_request_that_runs_is_answered_before_the_service_stops(tmp_path: Path
             assert entered.wait(5)
             threading.Timer(0.2, gate.set).start()
         assert pending.result(10).status == 200
+
+
+def test_followers_do_not_hold_up_the_stop(tmp_path: Path) -> None:
+    followed: list[str] = []
+
+    async def counted(template: str, id: str, follow: bool = False, format: str = "") -> Response:  # noqa: A002
+        followed.append(id)
+        return await events(template, id)
+
+    with ThreadPoolExecutor(20) as pool:
+        with running(stub_app(tmp_path, {"events": counted})) as url:
+            target = "/applications/plot/7/events?follow=true"
+            following = [pool.submit(exchange, url, "GET", target, headers=[GOOD]) for _ in range(20)]
+            eventually(lambda: len(followed) == 20)
+            began = time.monotonic()
+        assert time.monotonic() - began < 5
+        for each in following:
+            reply = each.result(10)
+            assert reply.headers["content-type"].startswith("text/event-stream")
+            assert b"event: end" not in reply.body
