@@ -109,11 +109,12 @@ class TemplateStore:
                 with self._database.session() as connection:
                     return work(connection)
             except IntegrityError:
-                continue  # another writer took that number; SQLite's writers take turns and never come here
+                continue  # another writer made the template at the same moment; now there is a row to take turns by
         raise BadDatabase("too many change this template at once", retry_after=1)
 
 
 def _append(connection: Connection, spec: TemplateSpec, now: datetime) -> Revision:
+    _take_turn(connection, spec.name)
     newest = _find(connection, spec.name, None)
     if newest is not None and newest.spec == spec:
         return newest
@@ -129,6 +130,7 @@ def _append(connection: Connection, spec: TemplateSpec, now: datetime) -> Revisi
 
 
 def _append_copy(connection: Connection, name: str, number: int | None, now: datetime) -> Revision | None:
+    _take_turn(connection, name)
     newest = _find(connection, name, None)
     if newest is None:
         return None
@@ -137,6 +139,11 @@ def _append_copy(connection: Connection, name: str, number: int | None, now: dat
         raise Conflict(f"revision {wanted} of template {name} is the newest already")
     earlier = _find(connection, name, wanted)
     return None if earlier is None else _append(connection, earlier.spec, now)
+
+
+def _take_turn(connection: Connection, name: str) -> None:
+    """Makes other writers of this template wait. SQLite's writers take turns anyway, and it leaves the lock out."""
+    connection.execute(select(TEMPLATES.c.name).where(TEMPLATES.c.name == name).with_for_update())
 
 
 def _find(connection: Connection, name: str, number: int | None) -> Revision | None:
