@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import sys
 import threading
@@ -27,7 +28,7 @@ from binder_build.recipes import Recipes
 from binder_build.repository import Repository
 from binder_build.resolver import Resolver
 from binder_build.runner import Runner
-from binder_build.settings import BuildSettings
+from binder_build.settings import BuildSettings, completed
 from binder_build.source import FetchLimits, Revision, Source
 from binder_build.store import AttemptStore
 from binder_build.templates import Templates
@@ -173,7 +174,7 @@ def _secret(value: SecretStr | None) -> str | None:
 def main() -> None:
     """Runs the build service until it is told to stop."""
     try:
-        settings = load_settings(BuildSettings)
+        settings = completed(load_settings(BuildSettings), os.environ)
         app = build_app(settings)
     except ConfigError as error:
         print(error, file=sys.stderr)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
 
@@ -73,3 +74,20 @@ class BuildSettings(ServiceSettings):
     keep_images: int = Field(default=0, ge=0, le=1_000)
     log_bytes: int = Field(default=16 * 2**20, ge=65_536)
     keep_logs: int = Field(default=20, ge=1, le=10_000)
+
+
+def completed(settings: BuildSettings, environ: Mapping[str, str]) -> BuildSettings:
+    """Settings of the network that aren't given, from the variables by which other programs are told of them."""
+    known = {
+        "ca_bundle": ("SSL_CERT_FILE",),
+        "index_url": ("UV_DEFAULT_INDEX", "PIP_INDEX_URL"),
+        "http_proxy": ("HTTP_PROXY", "http_proxy"),
+        "https_proxy": ("HTTPS_PROXY", "https_proxy"),
+        "no_proxy": ("NO_PROXY", "no_proxy"),
+    }
+    found = {
+        field: value
+        for field, names in known.items()
+        if getattr(settings, field) is None and (value := next(filter(None, map(environ.get, names)), None))
+    }
+    return BuildSettings.model_validate(settings.model_dump() | found)
