@@ -239,8 +239,8 @@ class _Fetch:
                     address = urljoin(f"{repository.url}/", address)
                 self.fetch(parse_repository(address), submodule.commit, place, depth=depth + 1)
             except BinderError as error:
-                error.message = f"submodule {submodule.path}: {error.message}"
-                raise
+                message = f"submodule {submodule.path}: {error.message}"
+                raise type(error)(message, suggestions=error.suggestions, details=error.details) from None
 
     def _submodule_urls(self, commit: str, git: str) -> dict[str, str]:
         """The address of each submodule by its path, as .gitmodules has them."""
