@@ -33,7 +33,6 @@ async def follow(logs: Logs, name: LogName, after: int, ended: Ended) -> AsyncIt
                 yield batch
                 if batch[-1].event == END:
                     return
-                wait = 0.0
             elif wait == 0.0 or not await tail.wait(position, wait):
                 status = await asyncio.to_thread(ended)
                 if status is not None and wait == _GRACE_SECONDS:

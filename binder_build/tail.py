@@ -13,7 +13,7 @@ from binder_protocol.service.streams import Event
 _MOST_EVENTS = 2_000
 _MOST_BYTES = 2**20
 _GATHER = 0.02
-_GATHER_EACH = 0.0003
+_GATHER_EACH = 0.0002
 _LONGEST_GATHER = 0.2
 
 
