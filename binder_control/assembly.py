@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from binder_control.config import Configuration
 from binder_control.engine import SOCKET, EngineProbe
+from binder_control.lock import Report
 from binder_control.programs import ENGINE, engine_program, front_door_program, service_programs
-from binder_control.suite import Report, Suite
+from binder_control.suite import Suite
 from binder_control.supervisor import Supervisor
 
 if TYPE_CHECKING:

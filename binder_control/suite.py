@@ -4,25 +4,21 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-
-import filelock
+from collections.abc import Mapping, Sequence
 
 from binder_control import logfiles, ports
 from binder_control.config import Configuration
 from binder_control.errors import ControlError, NotRunning, StartFailed
+from binder_control.lock import Report, one_at_a_time
+from binder_control.paths import Paths
 from binder_control.programs import Program
 from binder_control.readiness import Readiness, ask
 from binder_control.supervisor import ProgramState, Supervisor
 from binder_control.supervisor_config import supervisor_config
 
-LOCK_SECONDS = 120
 _POLL_SECONDS = 0.05
 _LAST_LINES = 8
-
-Report = Callable[[str, str, float | None], None]
-"""Told of each step: the program's name, what happened, and the seconds it took."""
+_BLIND_SECONDS = 120
 
 
 class Suite:
@@ -48,7 +44,7 @@ class Suite:
     def start(self, *names: str) -> None:
         """As `start_all`, for these programs."""
         wanted = self.named(*names)
-        with self._lock():
+        with one_at_a_time(self.configuration.paths, self._report):
             ended = self.supervisor.end_abandoned(self._stop_seconds())
             if ended:
                 self._report("", f"{ended} programs of an earlier run were ended", None)
@@ -68,16 +64,16 @@ class Suite:
 
     def stop_all(self) -> bool:
         """Ends supervisord with all it runs; returns whether anything ran."""
-        with self._lock():
+        with one_at_a_time(self.configuration.paths, self._report):
             if self.supervisor.running():
-                self.supervisor.shutdown(self._stop_seconds())
+                self._shutdown()
                 return True
             return self.supervisor.end_abandoned(self._stop_seconds()) > 0
 
     def stop(self, *names: str) -> None:
         """Ends these programs, the last of the table first."""
         wanted = self.named(*names)
-        with self._lock():
+        with one_at_a_time(self.configuration.paths, self._report):
             states = self.supervisor.states()
             for program in reversed(wanted):
                 if program.name in states and states[program.name].state not in ("stopped", "exited", "fatal"):
@@ -162,10 +158,17 @@ class Suite:
 
     def _take_back(self, started: Sequence[Program], *, everything: bool) -> None:
         if everything:
-            self.supervisor.shutdown(self._stop_seconds())
+            self._shutdown()
             return
         for program in reversed(started):
             self.supervisor.stop(program.name, program.stop_seconds)
+
+    def _shutdown(self) -> None:
+        # All at once, where supervisord would end one after the other; what the others stand on is left to it.
+        for name, state in self.states().items():
+            if state.runs and not (name in self.programs and self.programs[name].first):
+                self.supervisor.tell_to_stop(name)
+        self.supervisor.shutdown(self._stop_seconds())
 
     def _stop_seconds(self) -> float:
         return sum(program.stop_seconds for program in self.programs.values())
@@ -185,22 +188,12 @@ class Suite:
                     "binder-control stop-all, then binder-control start-all",
                 )
 
-    @contextmanager
-    def _lock(self) -> Iterator[None]:
-        self.configuration.paths.prepare()
-        lock = filelock.FileLock(self.configuration.paths.lock)
-        try:
-            lock.acquire(timeout=0)
-        except filelock.Timeout:
-            self._report("", "another binder-control is at work; waiting for it", None)
-            try:
-                lock.acquire(timeout=LOCK_SECONDS)
-            except filelock.Timeout:
-                raise ControlError(
-                    f"another binder-control has been at work for {LOCK_SECONDS} s",
-                    "end it, or wait for it, then try again",
-                ) from None
-        try:
-            yield
-        finally:
-            lock.release()
+
+def stop_blindly(paths: Paths, report: Report) -> bool:
+    """As `stop_all`, for a home whose configuration can't be read: supervisord knows what it runs."""
+    supervisor = Supervisor(paths)
+    with one_at_a_time(paths, report):
+        if supervisor.running():
+            supervisor.shutdown(_BLIND_SECONDS)
+            return True
+        return supervisor.end_abandoned(_BLIND_SECONDS) > 0

@@ -56,7 +56,7 @@ class Supervisor:
         """Starts it, with no program running yet. `commands` are those of its programs, by name. Raises StartFailed."""
         paths = self._paths
         paths.supervisor_config.write_text(config, encoding="utf-8")
-        command = [sys.executable, "-P", "-m", "supervisor.supervisord", "-c", str(paths.supervisor_config)]
+        command = [sys.executable, "-P", "-m", "binder_control.supervisord", "-c", str(paths.supervisor_config)]
         try:
             done = subprocess.run(
                 command,
@@ -99,6 +99,11 @@ class Supervisor:
         """Ends a program; it has `seconds` before supervisord kills it."""
         wait = True
         self._rpc.call("stopProcess", name, wait, timeout=seconds + _END_SECONDS)
+
+    def tell_to_stop(self, name: str) -> None:
+        """Has a program end, without waiting for it."""
+        wait = False
+        self._rpc.call("stopProcess", name, wait)
 
     def shutdown(self, seconds: float) -> None:
         """Ends it and every program, in the opposite order of their start, within about `seconds`."""

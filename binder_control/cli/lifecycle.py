@@ -7,9 +7,11 @@ from typing import Annotated
 
 import typer
 
-from binder_control.cli.session import Session, print_json, say, session_of
+from binder_control.cli.session import Session, print_json, progress, say, session_of
+from binder_control.paths import Paths, home_of
 
 Names = Annotated[list[str] | None, typer.Argument(help="Services; all of them where none is named.")]
+_STOPPED = {True: "stopped", False: "nothing was running"}
 
 
 def start_all(
@@ -36,13 +38,24 @@ def stop_all(
     applications: Annotated[bool, typer.Option("--applications", help="Stop the running applications too.")] = False,
 ) -> None:
     """Stop everything that start-all started. Applications go on unless told otherwise."""
+    from binder_control.suite import stop_blindly
+    from binder_protocol.service.settings import ConfigError
+
     session = session_of(context)
+    try:
+        suite = session.suite
+    except ConfigError as error:
+        if applications:
+            raise
+        say(f"{error}\nstopping what runs all the same")
+        say(_STOPPED[stop_blindly(Paths(home_of(session.environ)), progress)])
+        return
     if applications:
         from binder_control.applications import stop_applications
 
         stopped = stop_applications(session.configuration)
         say(f"{stopped} application{'' if stopped == 1 else 's'} stopped")
-    say("stopped" if session.suite.stop_all() else "nothing was running")
+    say(_STOPPED[suite.stop_all()])
 
 
 def start(context: typer.Context, services: Names = None) -> None:
