@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
@@ -12,12 +12,14 @@ from binder_client.cli import exits
 from binder_client.cli.launching import milliseconds
 from binder_client.cli.options import AsJson, Instance
 from binder_client.cli.output import Output, since
+from binder_client.cli.progress import plain
 from binder_client.cli.session import session
 from binder_protocol.errors import RequestError
 
 if TYPE_CHECKING:
-    from binder_client.client import Client
-    from binder_protocol.models import ApplicationLogLine, LogLine
+    from binder_protocol.models import WireModel
+
+M = TypeVar("M", bound="WireModel")
 
 
 def fetch(
@@ -90,13 +92,12 @@ def logs(
     """
     output = Output(as_json=as_json)
     with session(context, output) as client, _interruptible():
-        if (name is None) == (application is None):
+        if application is not None and name is None:
+            _print_log(output, client.deploy.logs(*instance(application), follow=follow), lambda entry: entry.text)
+        elif name is not None and application is None:
+            _print_log(output, client.build.logs(name, follow=follow, attempt=attempt), plain)
+        else:
             raise RequestError("name a build, or an application with --application", suggestions=[])
-        for entry in _entries(client, name, application, follow=follow, attempt=attempt):
-            if as_json:
-                output.json(entry.wire(), indent=None)
-            else:
-                output.line(_line(entry))
 
 
 def templates(
@@ -131,21 +132,12 @@ def instance(text: str) -> tuple[str, str]:
     return template, identity
 
 
-def _entries(
-    client: Client, name: str | None, application: str | None, *, follow: bool, attempt: int | None
-) -> Iterator[LogLine | ApplicationLogLine]:
-    if application is not None:
-        yield from client.deploy.logs(*instance(application), follow=follow)
-    else:
-        yield from client.build.logs(name or "", follow=follow, attempt=attempt)
-
-
-def _line(entry: LogLine | ApplicationLogLine) -> str:
-    kind = getattr(entry, "kind", "line")
-    if kind == "line" or kind == "note":
-        return entry.text
-    said = getattr(entry, "phase" if kind == "phase" else "step", None) or entry.text
-    return f"== {' '.join(filter(None, (kind, said, getattr(entry, 'status', None))))}"
+def _print_log(output: Output, entries: Iterable[M], line: Callable[[M], str]) -> None:
+    for entry in entries:
+        if output.as_json:
+            output.json(entry.wire(), indent=None)
+        else:
+            output.line(line(entry))
 
 
 @contextmanager

@@ -144,7 +144,7 @@ def built_from(client: Client, source: Source, following: Following, output: Out
     if not begun.status.ended:
         with (
             _interruptible(client, begun.name, following, output),
-            progress(output, quiet=following.quiet, plain=following.plain) as shown,
+            progress(output, quiet=following.quiet, lines=following.plain) as shown,
         ):
             for entry in client.build.logs(begun.name, follow=True, attempt=begun.attempt):
                 show(entry, shown)

@@ -157,7 +157,7 @@ def launched(client: Client, template: str, wanted: Launch, output: Output) -> A
     )
     if not wanted.wait or application.location:
         return application
-    with _interruptible(application, output), progress(output, quiet=wanted.quiet, plain=wanted.plain) as shown:
+    with _interruptible(application, output), progress(output, quiet=wanted.quiet, lines=wanted.plain) as shown:
         observed = _Observed(shown)
         observed(application)
         return client.deploy.wait(template, application.id, timeout=wanted.wait_seconds, observe=observed)

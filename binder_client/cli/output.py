@@ -41,6 +41,7 @@ class Output:
     def json(self, value: Any, *, indent: int | None = 2) -> None:
         # Only ASCII: JSON lets the controls above 127 through as they are.
         sys.stdout.write(json.dumps(value, indent=indent) + "\n")
+        sys.stdout.flush()
 
     def line(self, text: str) -> None:
         sys.stdout.write(clean(text) + "\n")

@@ -39,11 +39,33 @@ class Progress(AbstractContextManager["Progress"], Protocol):
         """Binder's own words."""
 
 
-def progress(output: Output, *, quiet: bool = False, plain: bool = False) -> Progress:
+def progress(output: Output, *, quiet: bool = False, lines: bool = False) -> Progress:
     """Live on a terminal, plain lines on stderr elsewhere, or nothing."""
     if quiet:
         return Silent()
-    return Steps() if is_terminal(sys.stderr) and not plain else Lines(output)
+    return Steps() if is_terminal(sys.stderr) and not lines else Lines(output)
+
+
+def plain(entry: LogLine) -> str:
+    """One entry of a build's log as a line."""
+    if entry.kind == "phase":
+        return phase_line(entry.phase or entry.text)
+    if entry.kind == "step":
+        return step_line(entry.step or entry.text, entry.status or "started", entry.seconds)
+    if entry.kind == "end":
+        return phase_line(entry.status or entry.text)
+    return f"{'note: ' if entry.kind == 'note' else '   '}{entry.text}"
+
+
+def phase_line(name: str) -> str:
+    """The line for a new phase."""
+    return f"== {name}"
+
+
+def step_line(name: str, status: str, seconds: float | None) -> str:
+    """The line for a step that starts or ends."""
+    took = f" ({duration(seconds)})" if seconds is not None else ""
+    return f"-> {name}" if status == "started" else f"{status}: {name}{took}"
 
 
 def show(entry: LogLine, shown: Progress) -> None:
@@ -85,11 +107,10 @@ class Lines(Silent):
         self._output = output
 
     def phase(self, name: str) -> None:
-        self._output.note(f"== {name}")
+        self._output.note(phase_line(name))
 
     def step(self, name: str, status: str, seconds: float | None = None) -> None:
-        took = f" ({duration(seconds)})" if seconds is not None else ""
-        self._output.note(f"-> {name}" if status == "started" else f"{status}: {name}{took}")
+        self._output.note(step_line(name, status, seconds))
 
     def line(self, text: str) -> None:
         self._output.note(f"   {clean(text)}")
@@ -103,6 +124,7 @@ class _Step:
     name: str
     status: str
     started: float
+    indent: str = ""
     seconds: float | None = None
 
 
@@ -130,7 +152,8 @@ class Steps:
 
     def step(self, name: str, status: str, seconds: float | None = None) -> None:
         steps, name = self._state.steps, clean(name)
-        step = steps.setdefault(name, _Step(name, status, time.monotonic()))
+        indent = "  " if self._state.phase and name != self._state.phase else ""
+        step = steps.setdefault(name, _Step(name, status, time.monotonic(), indent))
         step.status, step.seconds = status, seconds
         if status != "started":
             self._state.tail.clear()
@@ -179,11 +202,11 @@ class Steps:
             mark, style = _MARKS.get(step.status, ("•", "cyan"))
             seconds = step.seconds if step.seconds is not None else time.monotonic() - step.started
             took = "cached" if step.status == "cached" else duration(seconds)
-            room = max(width - len(took) - 4, 10)
+            room = max(width - len(step.indent) - len(took) - 4, 10)
             name = step.name if len(step.name) <= room else step.name[: room - 1] + "…"
-            text.append(f"{mark} ", style=style).append(name).append(f"  {took}\n", style="dim")
+            text.append(f"{step.indent}{mark} ", style=style).append(name).append(f"  {took}\n", style="dim")
         for line in self._state.tail:
-            text.append(f"  {line[: max(width - 3, 10)]}\n", style="dim")
+            text.append(f"    {line[: max(width - 5, 10)]}\n", style="dim")
         return text
 
 

@@ -68,7 +68,6 @@ def _command(operation: Operation) -> Callable[..., None]:
                 records = client.calls.records(called, called.response, *parts, follow_up=True, query=query)
                 for record in records:
                     output.json(record.wire(), indent=None)
-                    sys.stdout.flush()
                 return
             _print(output, client.calls.raw(called, *parts, body=body, query=query), operation)
 

@@ -179,7 +179,7 @@ def test_running_applications_are_listed(server: Stub, run: Run) -> None:
 def test_logs_are_printed_and_followed(server: Stub, run: Run) -> None:
     _a_build(server)
     ran = run("logs", "owner-repo", "--follow", "--attempt", "2")
-    assert "Collecting numpy" in ran.out.splitlines()
+    assert ran.out.splitlines()[2:5] == ["   Collecting numpy", "done: RUN pip (1.2 s)", "cached: COPY ."]
     assert server.seen[0].query == {"attempt": "2", "follow": "true"}
     server.on("GET /applications/t/id/logs", Reply(json.dumps({"id": 1, "text": "hello"}).encode() + b"\n"))
     assert run("logs", "--application", "t/id").out == "hello\n"
