@@ -12,6 +12,7 @@ off DOCKER-USER, and a reloaded firewall is mended by the reconciler.
 from __future__ import annotations
 
 import ipaddress
+import os
 import shutil
 import subprocess
 from collections.abc import Iterable, Sequence
@@ -198,9 +199,11 @@ def _run(program: str, *words: str, text: str | None = None) -> None:
     path = shutil.which(program) or shutil.which(program, path="/usr/sbin:/sbin")
     if path is None:
         raise _refused(f"{program} is not installed")
+    # Only root may; a user who set this machine up with sudo has it here too.
+    sudo = [] if os.geteuid() == 0 or not shutil.which("sudo") else ["sudo", "--non-interactive"]
     try:
         done = subprocess.run(
-            [path, *words], input=text, capture_output=True, text=True, timeout=_DEADLINE_SECONDS, check=False
+            [*sudo, path, *words], input=text, capture_output=True, text=True, timeout=_DEADLINE_SECONDS, check=False
         )
     except subprocess.TimeoutExpired:
         raise _refused(f"{program} didn't end within {_DEADLINE_SECONDS} s") from None
@@ -212,7 +215,7 @@ def _refused(why: str) -> Unavailable:
     return Unavailable(
         f"applications can't be kept apart from this host and its networks, so none is launched: {why[:300]}",
         suggestions=(
-            "run the deploy service as root, on a host with iptables",
+            "run the deploy service as root, or as a user whose sudo asks for no password, on a host with iptables",
             'on a machine of your own: set isolation = "off" below [deploy] in binder.toml',
         ),
     )

@@ -41,6 +41,7 @@ def diagnose(facts: Facts) -> list[Finding]:
     return [
         _system(facts),
         _python(facts),
+        _rights(facts),
         *_engine(facts),
         _disk(facts),
         _memory(facts),
@@ -61,6 +62,15 @@ def _python(facts: Facts) -> Finding:
     if facts.python >= _OLDEST_PYTHON:
         return _ok("Python", version)
     return Finding("Python", Verdict.FAILED, f"{version} is too old", "install Python 3.11 or newer")
+
+
+def _rights(facts: Facts) -> Finding:
+    """Services apply firewall rules (and without systemd run the engine) while nobody is there to type a password."""
+    if facts.access in (Access.ROOT, Access.SUDO):
+        return _ok("rights", "root" if facts.access is Access.ROOT else "sudo")
+    mend = f"as root: echo '{facts.user} ALL=(ALL) NOPASSWD: ALL' >/etc/sudoers.d/binder"
+    what = "sudo asks for a password" if facts.access is Access.PASSWORD else "neither root nor sudo"
+    return Finding("rights", Verdict.FAILED, f"{what}: services can't keep applications apart", mend)
 
 
 def _engine(facts: Facts) -> Iterator[Finding]:

@@ -42,6 +42,7 @@ class Access(Enum):
 
     ROOT = "root"
     SUDO = "sudo"
+    PASSWORD = "password"  # noqa: S105 - by sudo, which asks for one: on a terminal, so not in a service
     NONE = "none"
 
 

@@ -134,7 +134,9 @@ def _plugins() -> frozenset[str]:
 def _access() -> Access:
     if os.geteuid() == 0:
         return Access.ROOT
-    return Access.SUDO if shutil.which("sudo") else Access.NONE
+    if not shutil.which("sudo"):
+        return Access.NONE
+    return Access.SUDO if _succeeds("sudo", "--non-interactive", "true") else Access.PASSWORD
 
 
 def _members(group: str) -> list[str]:
@@ -151,7 +153,10 @@ def _firewall() -> bool:
     iptables = shutil.which("iptables", path=search_path())
     if not iptables:
         return False
-    command = [iptables, "--wait", "5", "--list-rules", "INPUT"]
+    return _succeeds(iptables, "--wait", "5", "--list-rules", "INPUT")
+
+
+def _succeeds(*command: str) -> bool:
     try:
         return subprocess.run(command, capture_output=True, timeout=_ANSWER_SECONDS, check=False).returncode == 0
     except (OSError, subprocess.TimeoutExpired):

@@ -56,6 +56,8 @@ def test_a_healthy_machine_has_no_complaints() -> None:
         (replace(HEALTHY, engine=replace(ENGINE, pids_limits=False)), "process limits", "warning", "cgroup"),
         (replace(HEALTHY, plugins=frozenset()), "buildx", "warning", "binder-control setup"),
         (replace(HEALTHY, firewall=False), "firewall", "failed", "apt-get install iptables"),
+        (replace(HEALTHY, access=Access.PASSWORD, user="ada"), "rights", "failed", "NOPASSWD"),
+        (replace(HEALTHY, access=Access.NONE), "rights", "failed", "sudoers"),
         (replace(HEALTHY, base=None), "base image", "failed", "binder-control setup"),
         (replace(HEALTHY, base=Base("sha256:1", "1")), "base image", "warning", "binder-control setup"),
         (replace(HEALTHY, disk_free=GIB), "disk", "failed", "docker image prune"),
