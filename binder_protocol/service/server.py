@@ -7,6 +7,7 @@ import signal
 import socket
 import sys
 from types import FrameType
+from urllib.parse import urlsplit
 
 import structlog
 import uvicorn
@@ -59,8 +60,9 @@ def serve(app: FastAPI, settings: ServiceSettings) -> None:
     Exits with 78 where there is no key and others than this machine reach the port, 69 where the port is taken,
     3 where the start failed; the reason is on standard error.
     """
-    secrets = [] if settings.api_key is None else [settings.api_key.get_secret_value()]
-    logs.configure(service=settings.section, level=settings.log_level, style=settings.log_format, secret_values=secrets)
+    logs.configure(
+        service=settings.section, level=settings.log_level, style=settings.log_format, secret_values=_secrets(settings)
+    )
     if settings.api_key is None and not is_loopback(settings.host):
         _refuse(
             EXIT_CONFIG,
@@ -73,7 +75,8 @@ def serve(app: FastAPI, settings: ServiceSettings) -> None:
         if database is not None:
             database.migrate_apart()
     except BinderError as error:
-        _refuse(EXIT_START_FAILED, error.message)
+        cause = getattr(error.__cause__, "orig", error.__cause__)
+        _refuse(EXIT_START_FAILED, f"{error.message} ({cause})" if cause else error.message)
     server = server_for(app, settings)
     log.info("listening", host=settings.host, port=sock.getsockname()[1])
     for stop in (signal.SIGTERM, signal.SIGINT):
@@ -91,6 +94,12 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def _secrets(settings: ServiceSettings) -> list[str]:
+    key = None if settings.api_key is None else settings.api_key.get_secret_value()
+    password = urlsplit(settings.database).password
+    return [secret for secret in (key, password) if secret]
 
 
 def _stopped(_number: int, _frame: FrameType | None) -> None:

@@ -45,7 +45,7 @@ class ServiceSettings(BaseModel):
     deploy_url: str = "http://127.0.0.1:8084"
     health_url: str = "http://127.0.0.1:8086"
     public_url: str = "http://127.0.0.1:8080"
-    database_url: str | None = None
+    database_url: str | None = Field(default=None, repr=False)
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["json", "console"] = "json"
     max_request_bytes: int = Field(default=1_048_576, ge=1_024, le=1_073_741_824)

@@ -173,9 +173,10 @@ def _translated(failure: type[Unavailable]) -> Iterator[None]:
     except PoolTimeout as error:
         raise failure("the database is busy") from error
     except DBAPIError as error:
-        log.warning("the database failed", error=str(error.orig))
-        if "unable to open" in str(error.orig) or error.connection_invalidated:
-            raise NoDatabase(f"the database can't be reached: {error.orig}") from error
-        raise failure(f"the database failed: {error.orig}") from error
+        words = str(error.orig)  # for the operator alone: it may name hosts, users and values
+        log.warning("the database failed", error=words)
+        if error.connection_invalidated or "unable to open" in words or "connection" in words:
+            raise NoDatabase("the database can't be reached") from error
+        raise failure from error
     except SQLAlchemyError as error:
-        raise failure(f"the database failed: {type(error).__name__}") from error
+        raise failure from error

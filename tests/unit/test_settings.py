@@ -120,6 +120,13 @@ def test_the_key_is_not_shown(tmp_path: Path) -> None:
     assert "sesame" not in f"{settings!r} {settings} {settings.model_dump()} {settings.model_dump_json()}"
 
 
+def test_the_password_of_the_database_is_not_shown(tmp_path: Path) -> None:
+    environ = {"BINDER_HOME": str(tmp_path), "BINDER_DATABASE_URL": "postgresql+psycopg://binder:hunter2@db/binder"}
+    settings = load_settings(KitchenSettings, environ=environ)
+    assert "hunter2" in settings.database
+    assert "hunter2" not in f"{settings!r} {settings}"
+
+
 def test_a_named_file_must_exist(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="there is no such file"):
         load_settings(KitchenSettings, environ={"BINDER_CONFIG": str(tmp_path / "none.toml")})
