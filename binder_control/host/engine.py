@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterable, Sequence
@@ -58,7 +59,9 @@ def daemon_command(facts: Facts) -> list[str]:
         "--log-opt=max-size=10m",
         "--log-opt=max-file=2",
     ]
-    return dockerd if facts.access is Access.ROOT else ["sudo", "--non-interactive", *dockerd]
+    if facts.access is Access.ROOT:
+        return dockerd
+    return [sys.executable, "-P", "-m", "binder_control.host.sudo_daemon", *dockerd]
 
 
 def newer_suite(distribution: Distribution) -> str | None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,7 @@ from binder_control.host.home import WriteConfig, WriteKey
 from binder_control.host.machine import HostError, Machine
 from binder_control.host.network import BuildNetwork, build_network
 from binder_control.host.probe import parse_os_release, parse_version, read_facts
+from tests.support.eventually import eventually
 
 OS_RELEASE = """\
 PRETTY_NAME="Ubuntu 24.04.1 LTS"
@@ -138,3 +141,18 @@ def test_facts_are_read_from_this_machine_without_changing_it(tmp_path: Path) ->
     assert facts.disk_free > 0
     assert not facts.config_exists
     assert not (tmp_path / "home").exists()
+
+
+def test_a_daemon_of_roots_gets_the_signals_that_its_users_supervisor_sends(tmp_path: Path) -> None:
+    """sudo is stood in for by a script that does as told: whether sudo lets us is the fresh machine's proof."""
+    sudo = tmp_path / "sudo"
+    sudo.write_text('#!/bin/sh\nshift\nexec "$@"\n')
+    sudo.chmod(0o755)
+    ready = tmp_path / "ready"
+    daemon = f"trap 'exit 7' TERM; touch {ready}; sleep 30 & wait"
+    command = [sys.executable, "-m", "binder_control.host.sudo_daemon", "sh", "-c", daemon]
+    environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    with subprocess.Popen(command, env=environment) as process:
+        eventually(ready.exists)
+        process.terminate()
+        assert process.wait(10) == 7
