@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
 from urllib.parse import urlsplit
 
 import anyio.to_thread
@@ -27,8 +28,10 @@ class Doorkeeper:
     look into the database, and no thread.
     """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, starting: Callable[[str], bool]) -> None:
+        """`starting` says whether that application is being started by this process; it must not block."""
         self._store = store
+        self._starting = starting
         self._secrets: OrderedDict[str, str] = OrderedDict()
 
     def router(self) -> APIRouter:
@@ -63,9 +66,11 @@ class Doorkeeper:
             return RedirectResponse(answer.redirect, 302, dict(answer.headers))
         return _html(pages.NO_ENTRY)
 
-    def page(self, request: Request, identity: str) -> Response:
+    async def page(self, request: Request, identity: str) -> Response:
         """Nothing else took the request: there is no such application, or its container isn't there."""
-        record = self._store.find(identity) if identity.isalnum() else None
+        if self._starting(identity):  # asked again and again by who waits for it
+            return _html(pages.STARTING)
+        record = await anyio.to_thread.run_sync(self._store.find, identity) if identity.isalnum() else None
         sent = request.scope.get("raw_path", b"").decode("latin-1")
         if record is not None and record.active and sent == base_path(identity).rstrip("/"):
             query = f"?{request.url.query}" if request.url.query else ""

@@ -95,7 +95,7 @@ def build_app(
                 *([sampling] if behind_front_door else []),
             ],
             database=database,
-            routers=[Doorkeeper(store).router()],
+            routers=[Doorkeeper(store, applications.waits.on).router()],
             public_launch=settings.public_launch,
             metrics=metrics,
         )

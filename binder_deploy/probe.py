@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import http.client
 import socket
+import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from binder_deploy.backends import Instance
@@ -21,6 +21,9 @@ PAGE_HEADER = "X-Binder-Page"
 """Marks pages that come from us and not from the application."""
 
 _SHORTEST, _LONGEST, _SHARE = 0.005, 0.25, 0.02
+"""Seconds between two looks: for each application that is waited for, at most, and as a part of the time so far. Looks
+of many at once must not take the time that the applications need to start."""
+
 _CONNECT_SECONDS = 0.5
 _ANSWER_SECONDS = 10.0
 
@@ -28,18 +31,27 @@ Pause = Callable[[float], bool]
 """Waits so many seconds; True where the wait makes no sense any more."""
 
 
-@dataclass(frozen=True)
 class Probe:
     """`front_door` is Traefik's URL; without one an application is asked at its own address."""
 
-    front_door: str | None
-    timeout: float
+    def __init__(self, front_door: str | None, timeout: float) -> None:
+        self.front_door = front_door
+        self.timeout = timeout
+        self._lock = threading.Lock()
+        self._waiting = 0
 
     def wait(self, launch: Launch, instance: Instance, pause: Pause) -> bool:
         """True once the application answers, False as soon as `pause` says that it makes no sense.
 
         Raises NotListening at the deadline.
         """
+        self._count(+1)
+        try:
+            return self._wait(launch, instance, pause)
+        finally:
+            self._count(-1)
+
+    def _wait(self, launch: Launch, instance: Instance, pause: Pause) -> bool:
         began = time.monotonic()
         listening, last = False, "nothing listens on its port"
         while (elapsed := time.monotonic() - began) < self.timeout:
@@ -49,7 +61,7 @@ class Probe:
                 if answer is None:
                     return True
                 last = answer
-            if pause(min(_LONGEST, max(_SHORTEST, elapsed * _SHARE))):
+            if pause(min(_LONGEST, max(_SHORTEST * self._waiting, elapsed * _SHARE))):
                 return False
         raise NotListening(f"the application didn't answer on port {launch.port} within {self.timeout:g} s: {last}")
 
@@ -69,6 +81,10 @@ class Probe:
         if response.headers.get(PAGE_HEADER) is not None:
             return "the front door has no route to it yet"
         return f"its answer was status {response.status}" if response.status >= 500 else None
+
+    def _count(self, change: int) -> None:
+        with self._lock:
+            self._waiting += change
 
     def _target(self, instance: Instance) -> tuple[str, int, str]:
         if self.front_door is None:

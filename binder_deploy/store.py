@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -103,7 +104,7 @@ class Store:
             if connection.execute(select(func.count()).select_from(APPLICATIONS).where(_IN_USE)).scalar_one() >= most:
                 raise AtCapacity(f"{most} applications are in use, and this host takes no more", retry_after=30)
             connection.execute(insert(APPLICATIONS).values(**row))
-            _tell(connection, record, "the launch was asked for", record.created)
+            _tell(connection, record.id, record.status, "the launch was asked for", record.created, record.created)
 
     def find(self, identity: str) -> Record | None:
         """The record of that id."""
@@ -176,10 +177,13 @@ class Store:
             if status.ended:
                 row["ended"] = _stored(now)
             connection.execute(update(APPLICATIONS).where(APPLICATIONS.c.id == identity).values(**row))
-            changed = _find(connection, identity)
-            assert changed is not None
-            _tell(connection, changed, message, now)
-            return changed
+            _tell(connection, identity, status, message, record.created, now, failure)
+            return replace(
+                record, status=status, timings=times, location=location, failure=failure, reason=reason,
+                since=now if "since" in row else record.since,
+                last_activity=now if "last_activity" in row else record.last_activity,
+                ended=now if "ended" in row else record.ended,
+            )  # fmt: skip
 
     def touch(self, moments: Mapping[str, datetime]) -> None:
         """Notes when applications were last active; a moment earlier than the known one changes nothing."""
@@ -240,17 +244,25 @@ def _find(connection: Connection, identity: str) -> Record | None:
     return None if row is None else _record(row)
 
 
-def _tell(connection: Connection, record: Record, message: str, now: datetime) -> None:
-    newest = select(func.coalesce(func.max(EVENTS.c.number), 0)).where(EVENTS.c.application == record.id)
+def _tell(
+    connection: Connection,
+    identity: str,
+    status: ApplicationStatus,
+    message: str,
+    created: datetime,
+    now: datetime,
+    failure: Failure | None = None,
+) -> None:
+    next_number = select(func.coalesce(func.max(EVENTS.c.number), 0) + 1).where(EVENTS.c.application == identity)
     connection.execute(
         insert(EVENTS).values(
-            application=record.id,
-            number=connection.execute(newest).scalar_one() + 1,
+            application=identity,
+            number=next_number.scalar_subquery(),
             time=_stored(now),
-            status=record.status,
+            status=status,
             message=message,
-            seconds=round((now - record.created).total_seconds(), 4),
-            failure=_json(record.failure),
+            seconds=round((now - created).total_seconds(), 4),
+            failure=_json(failure),
         )
     )
 

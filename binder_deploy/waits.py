@@ -43,6 +43,10 @@ class Waits:
         for event in events:
             event.set()
 
+    def on(self, identity: str) -> bool:
+        """Whether a thread works on the application."""
+        return identity in self._waiting
+
     @property
     def busy(self) -> frozenset[str]:
         """The applications that a thread works on."""
