@@ -1,0 +1,16 @@
+# Binder, buildpack python: requirements.txt names Python packages
+FROM binder-base:latest
+
+# install Debian packages
+USER root
+RUN export DEBIAN_FRONTEND=noninteractive; apt-get update -qq && apt-get install -qq --yes --no-install-recommends --option Dpkg::Use-Pty=0 -- tree && rm -rf /var/lib/apt/lists/* /var/cache/apt/*
+
+# copy requirements.txt
+USER jovyan
+COPY --chown=1000:1000 requirements.txt /home/jovyan/
+
+# install requirements.txt
+RUN UV_NO_CACHE=1 uv pip install --no-progress --color never --python /opt/binder/env --requirement requirements.txt
+
+# copy the repository
+COPY --chown=1000:1000 . /home/jovyan/
