@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from binder_client.cli import main
+from binder_client.cli import exits, main
 from binder_client.config import Server, load, save
 from binder_protocol import errors
 from tests.support import stub as wire
@@ -342,3 +343,9 @@ def test_help_teaches(run: Run, arguments: list[str]) -> None:
 def test_the_root_help_explains_the_exit_codes(run: Run) -> None:
     assert "130  interrupted" in run("--help").out
     assert run("--version").out.startswith("binder-client ")
+
+
+def test_help_and_documentation_explain_every_exit_code() -> None:
+    codes = {str(value) for name, value in vars(exits).items() if name.isupper() and isinstance(value, int)}
+    documented = re.findall(r"^\| (\d+) \|", (Path(__file__).parents[2] / "docs/client.md").read_text(), re.MULTILINE)
+    assert set(documented) == codes == set(re.findall(r"^  (\d+) ", exits.EXPLAINED, re.MULTILINE))

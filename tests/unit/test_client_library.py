@@ -6,6 +6,7 @@ import itertools
 import json
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
+from pathlib import Path
 
 import pytest
 
@@ -189,3 +190,15 @@ def test_requests_go_in_kebab_case(server: Stub, client: Client) -> None:
 def test_fields_of_a_newer_server_are_ignored(server: Stub, client: Client) -> None:
     server.on("GET /builds/a", wire.build("a", of_tomorrow=[1]))
     assert client.build.status("a").name == "a"
+
+
+def test_the_documented_example_runs(server: Stub, capsys: pytest.CaptureFixture[str]) -> None:
+    text = (Path(__file__).parents[2] / "docs/client.md").read_text()
+    example = text.partition("```python\n")[2].partition("```")[0].replace("https://binder.example.org", server.url)
+    server.on("POST /builds", wire.build(status="queued", phase="queued"))
+    server.on("GET /builds/owner-repo/logs", Reply(chunks=[event(1, log_line(1, "hi")), b"event: end\ndata: {}\n\n"]))
+    server.on("GET /builds/owner-repo", wire.build())
+    server.on("POST /applications", wire.application(status="pending", location=None))
+    server.on("GET /applications/owner-repo/k3v9", wire.application())
+    exec(compile(example, "docs/client.md", "exec"), {"key": "key"})
+    assert capsys.readouterr().out.splitlines() == ["hi", wire.application()["location"]]
