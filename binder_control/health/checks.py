@@ -20,7 +20,7 @@ class Opener(Protocol):
 
 
 class EndToEnd:
-    """Builds a repository and launches a template.
+    """Builds a repository and launches a template. A resource: its connections are closed by stop().
 
     `own`: the repository, and so its template, is used by nobody else; what a check that was cut short left of it may
     be stopped by the next one. Of a template that others use, it is left to the application's `max-age`.
@@ -36,6 +36,13 @@ class EndToEnd:
         self._template = template
         self._seconds = seconds
         self._built: str | None = None
+
+    def start(self) -> None:
+        """Nothing is opened before the first check."""
+
+    def stop(self) -> None:
+        """Closes the client's connections."""
+        self._client.close()
 
     def build(self) -> None:
         """Builds the repository anew and sees its template registered. Raises BinderError."""

@@ -54,7 +54,7 @@ def build_app(settings: HealthSettings, *, open_location: Opener = open_page) ->
             settings=settings,
             api=HealthApi(store, ("build", "deploy")),
             checks=[Check("database", database.ping), Check("checks", rounds.alive)],
-            resources=[repository, rounds],
+            resources=[repository, checks, rounds],
             database=database,
             routers=[repository.router()],
         )

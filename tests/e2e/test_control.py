@@ -162,10 +162,13 @@ def test_logs_are_followed_across_a_rotation(running: Suite, tmp_path: Path) -> 
 
 def test_two_at_once_start_one_suite_and_stop_all_leaves_no_process_and_no_port(fresh: Suite, tmp_path: Path) -> None:
     said = [tmp_path / "one", tmp_path / "two"]
-    with said[0].open("w") as one, said[1].open("w") as two:
-        with fresh.call("binder-control", "start-all", err=one) as first:
-            with fresh.call("binder-control", "start-all", err=two) as second:
-                assert (first.wait(120), second.wait(120)) == (0, 0)
+    with (
+        said[0].open("w") as one,
+        said[1].open("w") as two,
+        fresh.call("binder-control", "start-all", err=one) as first,
+        fresh.call("binder-control", "start-all", err=two) as second,
+    ):
+        assert (first.wait(120), second.wait(120)) == (0, 0)
     assert sum("runs already" in file.read_text() for file in said) == 1
     assert len([each for each in ours(fresh) if "binder_control.supervisord" in each.cmdline()]) == 1
 
