@@ -11,7 +11,7 @@ from pathlib import Path
 
 from binder_control.errors import ControlError
 
-_LAST_LINES = 12
+_LAST_LINES = 40  # a failed build ends with its Dockerfile, and says why before it
 
 
 class HostError(ControlError):
