@@ -80,7 +80,7 @@ def server(
     stored = _stored(load(path or default_path()), profile, wanted)
     if stored is not None:
         return Server(stored.url, key or stored.key)
-    local = wanted or LOCAL_URL
+    local = wanted or _host_url(environ)
     return Server(local, key or (_host_key(environ) if is_loopback(urlsplit(local).hostname or "") else None))
 
 
@@ -186,11 +186,24 @@ def _check_private(path: Path, found: os.stat_result) -> None:
         )
 
 
+def _host_url(environ: Mapping[str, str]) -> str:
+    """The front door of the suite on this host: at the port of its binder.toml, where this user may read that."""
+    try:
+        file = Path(environ.get("BINDER_CONFIG") or _host_home(environ) / "binder.toml")
+        port = tomllib.loads(file.read_text(encoding="utf-8"))["control"]["port"]
+    except (OSError, ValueError, RuntimeError, LookupError, TypeError):
+        return LOCAL_URL
+    return f"http://127.0.0.1:{port}" if isinstance(port, int) and 0 < port < 65_536 else LOCAL_URL
+
+
+def _host_home(environ: Mapping[str, str]) -> Path:
+    return Path(environ.get("BINDER_HOME") or Path.home() / ".binder").expanduser()
+
+
 def _host_key(environ: Mapping[str, str]) -> str | None:
     """The key of the suite on this host, where this user may read it."""
-    home = Path(environ.get("BINDER_HOME") or Path.home() / ".binder")
     try:
-        with (home / "key").open(encoding="ascii") as file:
+        with (_host_home(environ) / "key").open(encoding="ascii") as file:
             return file.read(_MAX_KEY).strip() or None
     except (OSError, ValueError, RuntimeError):
         return None

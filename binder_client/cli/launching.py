@@ -186,8 +186,11 @@ class _Observed:
         if application.status == self._status:
             return
         self._status = application.status
+        took = application.timings.get(application.status)
         if application.status.ended:
-            self._shown.step(application.status, "failed", application.timings.get(application.status))
+            self._shown.step(application.status, "failed", took)
+        elif application.location:
+            self._shown.step(application.status, "done", took)
         else:
             self._shown.phase(application.status)
 

@@ -14,8 +14,8 @@ from binder_client.cli.output import Output, duration, is_terminal
 from binder_client.text import clean
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
-    from rich.live import Live
+    from rich.console import Console, RenderableType
+    from rich.text import Text
 
     from binder_protocol.models import LogLine
 
@@ -141,7 +141,8 @@ class Steps:
     def __init__(self) -> None:
         self._state = _State()
         self._ending = ExitStack()
-        self._live: Live | None = None
+        self._console: Console | None = None
+        self._over = False
 
     def phase(self, name: str) -> None:
         self._finish_phase()
@@ -166,16 +167,16 @@ class Steps:
         self._state.tail.append(clean(text))
 
     def note(self, text: str) -> None:
-        if self._live is not None:
-            self._live.console.print(clean(text), markup=False, highlight=False)
+        if self._console is not None:
+            self._console.print(clean(text), markup=False, highlight=False)
 
     def __enter__(self) -> Self:
         from rich.console import Console
         from rich.live import Live
 
-        console = Console(stderr=True)
-        self._live = Live(get_renderable=self._drawn, console=console, refresh_per_second=8, vertical_overflow="crop")
-        self._ending.enter_context(self._live)
+        self._console = console = Console(stderr=True)
+        live = Live(get_renderable=self._drawn, console=console, refresh_per_second=8, vertical_overflow="visible")
+        self._ending.enter_context(live)
         return self
 
     def __exit__(
@@ -184,8 +185,7 @@ class Steps:
         self._state.tail.clear()
         if kind is None:
             self._finish_phase()
-        if self._live is not None:
-            self._live.vertical_overflow = "visible"
+        self._over = True
         self._ending.close()
 
     def _finish_phase(self) -> None:
@@ -194,20 +194,26 @@ class Steps:
             self.step(running.name, "done")
 
     def _drawn(self) -> RenderableType:
+        """As much of the end as the terminal shows; all of it when nothing more comes. Another thread asks for it."""
         from rich.text import Text
 
-        width = self._live.console.width if self._live is not None else 80
-        text = Text(no_wrap=True, overflow="ellipsis", end="")
-        for step in self._state.steps.values():
-            mark, style = _MARKS.get(step.status, ("•", "cyan"))
-            seconds = step.seconds if step.seconds is not None else time.monotonic() - step.started
-            took = "cached" if step.status == "cached" else duration(seconds)
-            room = max(width - len(step.indent) - len(took) - 4, 10)
-            name = step.name if len(step.name) <= room else step.name[: room - 1] + "…"
-            text.append(f"{step.indent}{mark} ", style=style).append(name).append(f"  {took}\n", style="dim")
-        for line in self._state.tail:
-            text.append(f"    {line[: max(width - 5, 10)]}\n", style="dim")
-        return text
+        width, height = self._console.size if self._console is not None else (80, 24)
+        rows = [_row(step, width) for step in list(self._state.steps.values())]
+        rows += [Text(f"    {line[: max(width - 5, 10)]}", style="dim") for line in tuple(self._state.tail)]
+        if not self._over:
+            rows = rows[-max(height - 1, 1) :]
+        return Text("\n", no_wrap=True, overflow="ellipsis").join(rows)
+
+
+def _row(step: _Step, width: int) -> Text:
+    from rich.text import Text
+
+    mark, style = _MARKS.get(step.status, ("•", "cyan"))
+    seconds = step.seconds if step.seconds is not None else time.monotonic() - step.started
+    took = "cached" if step.status == "cached" else duration(seconds)
+    room = max(width - len(step.indent) - len(took) - 4, 10)
+    name = step.name if len(step.name) <= room else step.name[: room - 1] + "…"
+    return Text.assemble((f"{step.indent}{mark} ", style), (name, "" if step.indent else "bold"), (f"  {took}", "dim"))
 
 
 _MARKS = {"done": ("✓", "green"), "cached": ("✓", "green"), "failed": ("✗", "red")}

@@ -120,6 +120,21 @@ def test_on_a_suites_host_nothing_need_be_configured(tmp_path: Path, file: Path)
     assert server(environ, url=URL, path=file).key is None
 
 
+@pytest.mark.parametrize(
+    ("text", "url"),
+    [
+        ("[control]\nport = 9090\n", "http://127.0.0.1:9090"),
+        ("[control]\nport = 'many'\n", LOCAL_URL),
+        ("control = 1\n", LOCAL_URL),
+        ("[contr", LOCAL_URL),
+    ],
+)
+def test_on_a_suites_host_its_configured_port_is_asked(tmp_path: Path, file: Path, text: str, url: str) -> None:
+    (tmp_path / "key").write_text(KEY)
+    (tmp_path / "binder.toml").write_text(text)
+    assert server({"BINDER_HOME": str(tmp_path)}, path=file) == Server(url, KEY)
+
+
 def test_without_anything_the_local_front_door_is_asked(file: Path, nobody: dict[str, str]) -> None:
     assert server(nobody, path=file) == Server(LOCAL_URL)
 

@@ -132,6 +132,23 @@ def test_a_terminal_gets_live_steps_with_durations(server: Stub, environment: di
     assert COLOURS.search(shown.text)
 
 
+def test_a_long_list_of_steps_is_shown_by_its_end_while_it_grows(server: Stub, environment: dict[str, str]) -> None:
+    _a_build(server)
+
+    def log() -> Iterator[bytes]:
+        for number in range(1, 60):
+            yield event(number, log_line(number, kind="step", step=f"step-{number:02}", status="started"))
+        server.stopping.wait(1)
+        yield event(60, log_line(60, kind="end", status="completed"), "end")
+
+    server.on("GET /builds/owner-repo/logs", Reply(chunks=log()))
+    with terminal(["build", "owner/repo"], environment, rows=8) as shown:
+        eventually(lambda: "step-59" in shown.text, within=20, what="the newest step")
+        assert "step-01" not in shown.text.split("step-59")[0][-600:]
+        assert shown.ended() == 0
+    assert "step-01" in shown.text.rpartition("step-59")[0], "in the end all of them are there"
+
+
 def test_no_color_means_none(server: Stub, environment: dict[str, str]) -> None:
     _a_build(server)
     with terminal(["build", "owner/repo"], {**environment, "NO_COLOR": "1"}) as shown:
