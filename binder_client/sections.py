@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import TypeVar
 
 from binder_client.calls import Calls, Page, request_model
+from binder_client.waiting import Polls, completed, deployed
 from binder_protocol import operations
-from binder_protocol.errors import BuildCancelled, BuildFailed, Conflict, LaunchFailed, TimedOut, error_from
 from binder_protocol.models import (
     Application,
     ApplicationEvent,
@@ -20,7 +17,6 @@ from binder_protocol.models import (
     BuildStatus,
     Capacity,
     ExtendRequest,
-    Failure,
     Health,
     LaunchRequest,
     Limits,
@@ -33,10 +29,7 @@ from binder_protocol.models import (
     TemplateSpec,
 )
 
-_FIRST_POLL, _POLL_GROWTH = 0.05, 1.2
 _LONGEST_BUILD_POLL, _LONGEST_LAUNCH_POLL = 2.0, 0.25
-
-T = TypeVar("T")
 
 
 class BuildSection:
@@ -111,7 +104,7 @@ class BuildSection:
         def settled(build: Build) -> bool:
             return build.status.ended
 
-        polls = _Polls(f"build {name}", timeout, _LONGEST_BUILD_POLL)
+        polls = Polls(f"build {name}", timeout, _LONGEST_BUILD_POLL)
         return completed(polls.until(settled, lambda: self.status(name)))
 
 
@@ -235,7 +228,7 @@ class DeploySection:
             observe(application)
             return application.status.ended or application.status is ApplicationStatus.DEPLOYED
 
-        polls = _Polls(f"application {id}", timeout, _LONGEST_LAUNCH_POLL)
+        polls = Polls(f"application {id}", timeout, _LONGEST_LAUNCH_POLL)
         return deployed(polls.until(settled, lambda: self.status(template, id)))
 
 
@@ -248,50 +241,3 @@ class HealthSection:
     def status(self, *, history: int | None = None) -> Page[Health]:
         """The newest result of each check, with up to `history` older ones."""
         return self._calls.many(operations.HEALTH_STATUS, Health, query={"history": history})
-
-
-def completed(build: Build) -> Build:
-    """`build`, which has ended; raises the BuildFailed of its failure, or BuildCancelled."""
-    if build.status is BuildStatus.CANCELLED:
-        raise BuildCancelled(f"the build {build.name} was cancelled")
-    if build.status is BuildStatus.FAILED:
-        raise _failed(build.failure, BuildFailed, build.error or f"the build {build.name} failed")
-    return build
-
-
-def deployed(application: Application) -> Application:
-    """`application`, which has settled; raises the LaunchFailed of its failure, or Conflict where it was stopped."""
-    if application.status is ApplicationStatus.DELETED:
-        raise Conflict(f"the application {application.id} was stopped: {application.reason or 'on request'}")
-    if application.status is ApplicationStatus.FAILED:
-        raise _failed(application.failure, LaunchFailed, f"the application {application.id} failed")
-    return application
-
-
-def _failed(failure: Failure | None, kind: type[BuildFailed | LaunchFailed], words: str) -> Exception:
-    if failure is None:
-        return kind(words)
-    body = {"type": failure.type, "error": failure.message, "suggestions": failure.suggestions}
-    error = error_from({**body, "details": {"step": failure.step, "log": failure.log}}, kind.status, among=kind)
-    if isinstance(error, kind):
-        return error
-    return kind(failure.message, suggestions=failure.suggestions, details=error.details)
-
-
-@dataclass(frozen=True, slots=True)
-class _Polls:
-    """Asking again and again, at growing distances, until something is settled."""
-
-    what: str
-    timeout: float
-    longest: float
-
-    def until(self, settled: Callable[[T], bool], ask: Callable[[], T]) -> T:
-        """The first settled state; raises TimedOut where there is none in time."""
-        deadline, pause = time.monotonic() + self.timeout, _FIRST_POLL
-        while not settled(state := ask()):
-            if time.monotonic() + pause > deadline:
-                raise TimedOut(f"{self.what} wasn't done within {self.timeout:g} s; it goes on")
-            time.sleep(pause)
-            pause = min(pause * _POLL_GROWTH, self.longest)
-        return state

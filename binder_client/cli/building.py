@@ -138,7 +138,7 @@ def start(client: Client, source: Source) -> Build:
 
 def built_from(client: Client, source: Source, following: Following, output: Output) -> Build:
     """The completed build of `source`, followed to its end. Raises what it failed of."""
-    from binder_client.sections import completed
+    from binder_client.waiting import completed
 
     begun = start(client, source)
     if not begun.status.ended:

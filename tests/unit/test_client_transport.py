@@ -176,6 +176,24 @@ def test_other_hosts_are_reached_through_the_proxy(server: Stub, monkeypatch: py
     assert server.seen[0].headers["host"] == "binder.invalid"
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("SSL_CERT_FILE", "/no/such/file"),
+        ("SSL_CERT_FILE", "/dev/null"),
+        ("https_proxy", "gopher://user:s3cret@proxy"),
+        ("https_proxy", "http://user:s3cret@proxy:many"),
+        ("https_proxy", "socks5://user:s3cret@proxy"),
+    ],
+)
+def test_an_environment_that_can_not_be_used_is_named(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    monkeypatch.setenv(name, value)
+    with Client("https://binder.invalid", KEY) as client, pytest.raises(errors.Refused) as caught:
+        client.build.status("a")
+    assert name.upper() in "".join(caught.value.suggestions)
+    assert "s3cret" not in str(caught.value)
+
+
 def test_the_key_shows_nowhere(server: Stub, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     with Client(server.url, KEY, timeout=1) as client:
