@@ -29,14 +29,14 @@ from urllib.parse import urlsplit
 import docker
 
 from binder_client.client import Client
-from binder_deploy.backends.docker import DockerBackend
 from binder_deploy.main import instance_id, make_backend
 from binder_deploy.settings import DeploySettings
 from binder_protocol.models import ApplicationStatus, TemplateSpec
 from binder_protocol.service.settings import load_settings
 from tests.support.deploying import DOCKER, SERVER, python, remove_all
 from tests.support.eventually import eventually
-from tests.support.frontdoor import free_door, free_port, front_door
+from tests.support.frontdoor import free_door, front_door
+from tests.support.processes import free_port
 
 IMAGE = "binder-base:latest"
 POLL_SECONDS = 0.005
@@ -106,9 +106,8 @@ def _service(name: str, url: str, environment: dict[str, str]) -> Iterator[None]
 def _clean(environment: dict[str, str], home: str) -> None:
     remove_all(DOCKER, home)
     backend = make_backend(load_settings(DeploySettings, environ=environment))
-    if isinstance(backend, DockerBackend):
-        backend.dismantle()
-        backend.close()
+    backend.ping()
+    backend.close()
 
 
 def binder_launch(made: Suite, app: App) -> float:

@@ -27,6 +27,18 @@ _MISSED_SAMPLES = 3
 _FORGET_EVERY = timedelta(hours=1)
 
 
+class Closing:
+    """Calls `close` when everything that comes after it has stopped. A resource."""
+
+    def __init__(self, close: Callable[[], None]) -> None:
+        self._close = close
+
+    def start(self) -> None: ...
+
+    def stop(self) -> None:
+        self._close()
+
+
 class Watcher:
     """Follows the backend's endings on a thread of its own. A resource."""
 
@@ -65,6 +77,8 @@ class Watcher:
                 log.exception("watching failed")
             finally:
                 self.watching_since = None
+                if self._endings is not None:
+                    self._endings.close()
             self._stopping.wait(pause)
             pause = min(pause * 2, _LONGEST_PAUSE)
 

@@ -16,7 +16,7 @@ from binder_deploy.api import DeployApi
 from binder_deploy.applications import Applications, Rules, Templates
 from binder_deploy.backends import Backend
 from binder_deploy.doorkeeper import Doorkeeper
-from binder_deploy.keeper import Keeper, Patience, Sampler, Watcher
+from binder_deploy.keeper import Closing, Keeper, Patience, Sampler, Watcher
 from binder_deploy.preloads import Preloads
 from binder_deploy.probe import Probe
 from binder_deploy.registry import RegistryTemplates
@@ -77,6 +77,7 @@ def build_app(
         reconciling.wake()
 
     watcher = Watcher(backend, on_ending, reconciling.wake)
+    closing = Closing(backend.close)
     metrics = Metrics()
     metrics.watch(launches)
     metrics.watch(loads)
@@ -86,6 +87,7 @@ def build_app(
             api=DeployApi(applications, stories, preloads, settings.api_key),
             checks=[Check("database", database.ping), Check("backend", backend.ping, deadline=10)],
             resources=[
+                closing,
                 launches,
                 loads,
                 applications,

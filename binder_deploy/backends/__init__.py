@@ -90,3 +90,6 @@ class Backend(Protocol):
 
     def ping(self) -> None:
         """Returns where launches can work; raises EngineError, or Unavailable with what is missing."""
+
+    def close(self) -> None:
+        """Gives back what it holds, for this process ends. Applications run on; what only they need stays."""

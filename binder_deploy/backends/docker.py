@@ -170,16 +170,20 @@ class DockerBackend:
                 )
             return self._prepared
 
-    def dismantle(self) -> None:
-        """Removes the network and its rules; applications must be gone. For tests and uninstalling."""
+    def close(self) -> None:
+        try:
+            if self._prepared is not None and not self.instances():
+                self._dismantle()
+        except (EngineError, docker.errors.APIError) as error:
+            log.warning("the network could not be removed", network=self._network.name, error=str(error))
+        self._api.close()
+
+    def _dismantle(self) -> None:
+        """Removes the network and its rules; the next launch makes them anew."""
+        self._prepared = None
         with _translated(), contextlib.suppress(docker.errors.NotFound):
             self._api.remove_network(self._network.name)
         self._firewall.remove()
-        self._prepared = None
-
-    def close(self) -> None:
-        """Gives the connections back."""
-        self._api.close()
 
     def _create(self, launch: Launch, image: Image, around: Surroundings) -> bool:
         """Whether this call made the container; False where it was there, or somebody else makes it just now."""

@@ -86,7 +86,7 @@ class MemoryBackend:
         self._tell(identity)
 
     def close(self) -> None:
-        """Stops all of them."""
+        """They live in this process, and end with it."""
         for each in self.instances():
             self.stop(each.id)
 

@@ -126,7 +126,7 @@ def docker_backend(settings: DeploySettings) -> Iterator[DockerBackend]:
         yield backend
     finally:
         remove_all(settings.docker_url, instance_id(settings.home))
-        backend.dismantle()
+        backend.prepare()
         backend.close()
 
 

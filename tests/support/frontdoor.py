@@ -37,12 +37,6 @@ def free_door() -> Door:
         return Door(web.getsockname()[1], metrics.getsockname()[1])
 
 
-def free_port() -> int:
-    """A port that nobody listens on just now."""
-    with socket.create_server(("127.0.0.1", 0)) as sock:
-        return int(sock.getsockname()[1])
-
-
 @contextmanager
 def front_door(door: Door, directory: Path, *, home: str, urls: Mapping[str, str], docker_url: str) -> Iterator[Door]:
     """Traefik with routes to the services at `urls` and to the containers of suite `home`."""
