@@ -105,12 +105,17 @@ def home_of(environ: Mapping[str, str]) -> Path:
 
 
 def _write_once(file: Path, text: str) -> bool:
+    """Writes a new file, whole or not at all, for its owner alone; returns whether there was none before."""
+    fresh = file.with_name(f".{file.name}.{secrets.token_hex(8)}")
     try:
-        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as out:
+            out.write(f"{text}\n")
+        file.hardlink_to(fresh)
     except FileExistsError:
         return False
     except OSError as error:
         raise ControlError(f"{file} can't be written: {error.strerror}") from error
-    with os.fdopen(descriptor, "w", encoding="utf-8") as out:
-        out.write(f"{text}\n")
+    finally:
+        fresh.unlink(missing_ok=True)
     return True

@@ -13,6 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
+from binder_deploy.settings import DeploySettings
+from tests.support.deploying import docker_backend
+
 SERVICES = ("registry", "build", "deploy", "health")
 _SCRIPTS = Path(sys.executable).parent
 
@@ -112,3 +115,10 @@ def suite(home: Path, **tables: str) -> Iterator[Suite]:
         if (home / "control").exists():
             stopped = found.control("stop-all")
             assert stopped.returncode == 0, stopped.stderr
+            dismantle(home)
+
+
+def dismantle(home: Path) -> None:
+    """Takes a suite's containers, network and rules away from the engine."""
+    with docker_backend(DeploySettings(home=home)):
+        pass
