@@ -10,59 +10,17 @@ import argparse
 import asyncio
 import functools
 import json
-import os
-import socket
-import subprocess
-import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
 import docker
 import psutil
 
-from binder_client.client import Client
-from tests.support.building import KEY, registry
-from tests.support.eventually import eventually
+from tests.support.building import KEY, build_process, registry
 from tests.support.git_server import git_server
-
-
-@contextmanager
-def service(home: Path, registry_url: str) -> Iterator[tuple[str, psutil.Process]]:
-    """A build service in a process of its own."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
-    environ = {
-        **{name: value for name, value in os.environ.items() if not name.startswith("BINDER_")},
-        "BINDER_HOME": str(home),
-        "BINDER_API_KEY": KEY,
-        "BINDER_REGISTRY_URL": registry_url,
-        "BINDER_LOG_LEVEL": "warning",
-        "BINDER_BUILD_PORT": str(port),
-        "BINDER_BUILD_ALLOW_HOSTS": "127.0.0.1",
-        "BINDER_BUILD_MIN_FREE_BYTES": "0",
-    }
-    process = subprocess.Popen([sys.executable, "-m", "binder_build"], env=environ)
-    url = f"http://127.0.0.1:{port}"
-    try:
-        with Client(url, KEY, retries=0) as client:
-            eventually(lambda: _answers(client), within=30)
-        yield url, psutil.Process(process.pid)
-    finally:
-        process.terminate()
-        process.wait(30)
-
-
-def _answers(client: Client) -> bool:
-    try:
-        client.build.status_all(limit=1)
-    except Exception:  # noqa: BLE001 - it isn't there yet
-        return False
-    return True
 
 
 async def follower(port: int, name: str, late: list[float], seen: list[int]) -> None:
@@ -112,9 +70,9 @@ def main() -> None:
         with (
             git_server(home / "git") as git,
             registry(home / "registry") as registry_url,
-            service(home / "build", registry_url) as (url, process),
-            Client(url, KEY) as client,
+            build_process(home / "build", registry_url=registry_url, log_level="warning") as service,
         ):
+            url, client, process = service.url, service.client, psutil.Process(service.process.pid)
             at_rest = process.memory_info().rss
             busy = sum(process.cpu_times()[:2])
             name = client.build.start(git.create("bench/followers", {"Dockerfile": dockerfile}).url).name

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import contextvars
 import threading
 import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from contextlib import suppress
 from enum import StrEnum
+from typing import TypeVar
 
 from binder_build.process import Cancelled
 from binder_build.records import Attempt
+
+T = TypeVar("T")
+
+_TICK_SECONDS = 0.1
 
 
 class Stop(StrEnum):
@@ -45,6 +54,22 @@ class Job:
         """Raises Cancelled where the work was stopped."""
         if self.cancel.is_set():
             raise Cancelled
+
+    def wait_for(self, work: Callable[[], T]) -> T:
+        """The result of `work`, which can't be stopped; once the job is, Cancelled comes and `work` is left."""
+        future: Future[T] = Future()
+
+        def run() -> None:
+            try:
+                future.set_result(work())
+            except BaseException as error:  # noqa: BLE001 - it is raised again by who waits
+                future.set_exception(error)
+
+        threading.Thread(target=contextvars.copy_context().run, args=(run,), daemon=True).start()
+        while True:
+            self.check()
+            with suppress(TimeoutError):
+                return future.result(_TICK_SECONDS)
 
     def stop_if_overdue(self) -> None:
         """Stops the work where it takes longer than it may."""

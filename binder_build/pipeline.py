@@ -173,7 +173,7 @@ class Pipeline:
 
     def _register(self, spec: TemplateSpec) -> None:
         with self._diary.phase(BuildPhase.REGISTERING, self._limits.register_seconds):
-            template = self._shop.templates.register(spec)
+            template = self._job.wait_for(lambda: self._shop.templates.register(spec))
             self._diary.learn(template=template.name)
 
     def _reference(self, revision: Revision) -> str:

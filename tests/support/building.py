@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 from binder_build.main import build_app
 from binder_build.settings import BuildSettings
@@ -15,6 +22,7 @@ from binder_protocol.models import Build, BuildStatus, LogLine
 from binder_registry.main import build_app as registry_app
 from binder_registry.settings import RegistrySettings
 from tests.support.eventually import eventually
+from tests.support.raw_http import exchange
 from tests.support.server import running
 
 KEY = "a-key-for-tests"
@@ -86,3 +94,63 @@ def build_suite(home: Path, **more: Any) -> Iterator[Suite]:
         Client(url, KEY, urls={"registry": registry_url}) as client,
     ):
         yield Suite(url, registry_url, home, client)
+
+
+@dataclass
+class BuildProcess:
+    """A build service in a process of its own."""
+
+    url: str
+    home: Path
+    process: subprocess.Popen[bytes]
+    client: Client
+
+    def kill(self) -> None:
+        """Ends it as a crash would."""
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait(10)
+
+    def children(self) -> list[psutil.Process]:
+        """Processes at work for a service of this home, whoever their parent is now."""
+        place = str(self.home)
+        return [each for each in psutil.process_iter(["cmdline"]) if any(place in word for word in _command(each))]
+
+
+def _command(process: psutil.Process) -> list[str]:
+    return process.info["cmdline"] or []
+
+
+@contextmanager
+def build_process(home: Path, **more: Any) -> Iterator[BuildProcess]:
+    """`python -m binder_build`, ready; stopped in the end, if it still runs. `more` are settings."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    given = settings(home, **more).model_dump(exclude={"home", "api_key", "port"}, exclude_unset=True, mode="json")
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("BINDER_")}
+    environ |= {"BINDER_HOME": str(home), "BINDER_API_KEY": KEY, "BINDER_BUILD_PORT": str(port)}
+    for name, value in given.items():
+        if value is not None:
+            environ[f"BINDER_BUILD_{name.upper()}"] = ",".join(value) if isinstance(value, list) else str(value)
+    process = subprocess.Popen([sys.executable, "-m", "binder_build"], env=environ)
+    url = f"http://127.0.0.1:{port}"
+    try:
+        eventually(lambda: _answers(url), within=30, what="the build service's start")
+        with Client(url, KEY, urls={"registry": str(given["registry_url"])}, retries=0) as client:
+            yield BuildProcess(url, home, process, client)
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def _answers(url: str) -> bool:
+    try:
+        return exchange(url, "GET", "/healthz").status == 200
+    except OSError:
+        return False
+
+
+@contextmanager
+def silent_server() -> Iterator[str]:
+    """host:port of a server that takes connections and never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield f"127.0.0.1:{server.getsockname()[1]}"
