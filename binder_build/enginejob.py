@@ -75,7 +75,6 @@ def build(client: Any, job: dict[str, Any]) -> int:
             buildargs=job["build_args"],
             container_limits=job["limits"],
             nocache=job["no_cache"],
-            cgroup_parent=job["cgroup_parent"],
             rm=True,
             forcerm=True,
             decode=True,

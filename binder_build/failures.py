@@ -29,12 +29,15 @@ _NO_IMAGE = re.compile(
 _UNREACHED = re.compile(r"dial tcp|no such host|i/o timeout|connection refused|network is unreachable|lookup ", re.I)
 _ABSENT = re.compile(r'failed to (?:compute cache key|calculate checksum)[^"]*"?(?P<path>/[^":]*)"?: not found', re.I)
 _PARSE = re.compile(
-    r"dockerfile parse error(?: on)? line (?P<line>\d+): (?P<what>.*)|(?P<unknown>unknown instruction.*)", re.I
+    r"dockerfile parse error(?: on)? line (?P<line>\d+): (?P<what>.*)"
+    r"|(?P<unknown>unknown instruction.*|the Dockerfile cannot be empty)",
+    re.I,
 )
 _ENTITLEMENT = re.compile(r"entitlement|security\.insecure|network\.host", re.I)
 _ENGINE = re.compile(
     r"cannot connect to the docker daemon|error during connect|error reading from server|EOF$|no builder", re.I
 )
+_NO_STEP = re.compile(r"failed to create endpoint|OCI runtime create failed|failed to mount|no free address", re.I)
 _INSTALLING = re.compile(
     r"\b(?:pip3?|uv|uvx|poetry|pipenv|conda|mamba|micromamba|apt|apt-get|apk|dnf|yum|npm|yarn|pnpm|gem|bundle|cargo|go"
     r"|composer|Rscript|install2\.r)\b.{0,80}?\b(?:install|add|sync|ci|get|update|mod|download|fetch|create)\b"
@@ -105,6 +108,10 @@ def _of_host(evidence: Evidence, failure: Failure, text: str) -> BuildFailed | U
         return OutOfMemory(f"{failure.step or 'a step'} took more memory than it may")
     if "exit code: 137" in failure.error:
         return OutOfMemory(f"{failure.step or 'a step'} was killed, as steps that take too much memory are")
+    if _NO_STEP.search(failure.error):
+        return EngineError(
+            "the Docker engine could not start a step", suggestions=("on the host: binder-control doctor",)
+        )
     if not failure.step and _ENGINE.search(text):
         return EngineError("the Docker engine ended the build")
     return None

@@ -90,6 +90,13 @@ class Images:
         self._lock = threading.Lock()
         self._client: Any = None
 
+    def close(self) -> None:
+        """Lets go of the engine's connections; the next use makes new ones."""
+        with self._lock:
+            client, self._client = self._client, None
+        if client is not None:
+            client.close()
+
     # --- what is there ----------------------------------------------------------------------------------------------
 
     def ping(self) -> None:
@@ -277,7 +284,6 @@ class Images:
             "build_args": {**job.recipe.build_args, **self._network.proxy_arguments()},
             "limits": {"memory": job.limits.memory, "memswap": job.limits.memory} if job.limits.memory else {},
             "no_cache": job.no_cache,
-            "cgroup_parent": job.cgroup,
         }
         return self._enginejob(
             described, records, progress, on_event, job.limits.seconds, cancel, lambda: self._tick(job.limits)
@@ -300,7 +306,7 @@ class Images:
                 [sys.executable, "-m", "binder_build.enginejob"],
                 stdin=given,
                 stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
+                stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
         feed = _feeder(records, progress, on_event or (lambda _: None))
