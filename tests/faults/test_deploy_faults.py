@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import gc
 import http.client
-import tempfile
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,12 +16,12 @@ import docker
 import pytest
 
 from binder_client.client import Client
-from binder_deploy.main import build_app, instance_id
+from binder_deploy.main import instance_id
 from binder_protocol.models import Access, Application, ApplicationStatus, TemplateSpec
 from binder_registry.main import build_app as build_registry
 from binder_registry.settings import RegistrySettings
-from tests.support import engine as engines
-from tests.support.deploying import DOCKER, IMAGE, KEY, SERVER, Templates, docker_backend, new_id, python, settings_for
+from tests.support.deploying import DOCKER, IMAGE, KEY, SERVER, docker_backend, new_id, python, settings_for
+from tests.support.engine import engine_program
 from tests.support.eventually import eventually
 from tests.support.frontdoor import Door, free_door, front_door
 from tests.support.processes import Running, service
@@ -179,49 +179,15 @@ def test_two_services_on_one_home_do_no_harm(place: Place) -> None:
         assert answers(deployed(one, asked[1]).location)
 
 
-@pytest.fixture(scope="module")
-def engine() -> Iterator[engines.Engine]:
-    if engines.engine_program() is None:
+def test_applications_come_back_with_their_engine_however_it_ends() -> None:
+    if engine_program() is None:
         pytest.skip("docker: there is no program of the engine to start another one")
-    # Sockets have short names only, so not below pytest's directory.
-    with tempfile.TemporaryDirectory(prefix="bnd-") as name, engines.own_engine(Path(name) / "e") as made:
-        yield made
-
-
-# docker-py forgets a socket where nobody takes the connection; the collection at the end keeps that in this test.
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-@pytest.mark.parametrize(("how", "service_too"), [("stop", False), ("kill", False), ("stop", True)])
-def test_applications_come_back_with_their_engine(
-    engine: engines.Engine, tmp_path: Path, how: str, service_too: bool
-) -> None:
-    door, templates = free_door(), Templates()
-    templates.add("demo", image=engines.IMAGE, command=engines.COMMAND, access=Access.PUBLIC)
-    settings = settings_for(tmp_path, door, docker_url=engine.url, isolation="off", start_timeout=40)
-    home = instance_id(tmp_path)
-    with (
-        docker_backend(settings) as backend,
-        front_door(door, tmp_path / "door", home=home, urls={"deploy": NOWHERE}, docker_url=engine.url),
-        contextlib.ExitStack() as stack,
-    ):
-        url = stack.enter_context(running(build_app(settings, backend=backend, templates=templates)))
-        client = stack.enter_context(Client(url, KEY))
-        asked = client.deploy.deploy("demo")
-        before = deployed(client, asked, within=60)
-        if service_too:
-            stack.close()
-        getattr(engine, how)()
-        engine.start()
-        if service_too:
-            url = stack.enter_context(running(build_app(settings, backend=backend, templates=templates)))
-            client = stack.enter_context(Client(url, KEY))
-
-        def back() -> bool:
-            events = [each.message for each in client.deploy.events("demo", asked.id)]
-            return "it stopped with its engine and is started again" in events and answers(before.location)
-
-        eventually(back, within=40, what="the application's return")
-        assert deployed(client, asked).location == before.location
-        assert len(backend.instances()) == 1
-        client.deploy.stop("demo", asked.id)
-        stack.close()
-    gc.collect()
+    # Two engines don't get along in one network, so all of this one's world has a network of its own.
+    command = ["unshare", "--net", "--", sys.executable, "-m", "tests.faults.engine_restart"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    assert [line for line in done.stdout.splitlines() if line.startswith("came back")] == [
+        "came back: engine stopped",
+        "came back: engine killed",
+        "came back: engine stopped, service restarted",
+    ]

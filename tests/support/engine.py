@@ -1,4 +1,7 @@
-"""A Docker engine of a test's own, to be stopped, killed and started again."""
+"""A Docker engine of a test's own, to be stopped, killed and started again.
+
+Only in a network namespace of its own (`unshare --net`): two engines in one fight over docker0 and the firewall.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +40,6 @@ class Engine:
     """`start` again after `stop` or `kill`: what it knows is kept."""
 
     directory: Path
-    bridge: str
     process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -49,8 +51,7 @@ class Engine:
         assert program is not None
         words = [
             program, "--data-root", f"{self.directory}/data", "--exec-root", f"{self.directory}/exec",
-            "--pidfile", f"{self.directory}/docker.pid", "-H", self.url, "--bridge", self.bridge,
-            "--iptables=false", "--ip6tables=false", "--default-address-pool", "base=10.213.0.0/16,size=24",
+            "--pidfile", f"{self.directory}/docker.pid", "-H", self.url,
         ]  # fmt: skip
         path = f"{Path(program).parent}:{Path(program).parent.parent}/bin:{os.environ['PATH']}"
         with (self.directory / "dockerd.log").open("ab") as log:
@@ -89,12 +90,9 @@ class Engine:
 @contextmanager
 def own_engine(directory: Path) -> Iterator[Engine]:
     """A running engine with IMAGE; gone afterwards, with its containers."""
-    engine = Engine(directory, f"bnd{os.getpid()}")
+    engine = Engine(directory)
     directory.mkdir(parents=True)
-    # An engine that is told to have no bridge removes docker0, which belongs to the machine's own engine.
-    _ip("link", "add", engine.bridge, "type", "bridge")
     try:
-        _ip("addr", "add", "10.214.0.1/24", "dev", engine.bridge)
         engine.start()
         engine.make_image()
         yield engine
@@ -104,22 +102,13 @@ def own_engine(directory: Path) -> Iterator[Engine]:
             engine.stop()
         for mounted in (f"{directory}/data", f"{directory}/exec"):
             subprocess.run(["umount", "--lazy", mounted], capture_output=True, timeout=10, check=False)
-        _ip("link", "del", engine.bridge)
         shutil.rmtree(directory, ignore_errors=True)
 
 
 def _empty(engine: Engine) -> None:
-    """Removes containers, whose processes would outlive it, and bridges."""
+    """Removes the containers, whose processes would outlive it."""
     if engine.process is not None and engine.process.poll() is not None:
         engine.start()
     with contextlib.closing(docker.APIClient(base_url=engine.url, timeout=60)) as api:
         for each in api.containers(all=True):
             api.remove_container(each["Id"], v=True, force=True)
-        for net in api.networks():
-            if net["Driver"] == "bridge":
-                with contextlib.suppress(docker.errors.APIError):
-                    api.remove_network(net["Id"])
-
-
-def _ip(*words: str) -> None:
-    subprocess.run(["ip", *words], check=True, capture_output=True, timeout=10)
