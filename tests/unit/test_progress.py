@@ -223,6 +223,9 @@ KINDS = {
     "install Debian packages": Kind.SYSTEM,
 }
 
+PARSE = "ERROR: failed to solve: dockerfile parse error on line 2: unknown instruction: X"
+ABSENT = 'failed to compute cache key: failed to calculate checksum of ref x: "/a.txt": not found'
+
 FAILURES: list[tuple[Failure | None, tuple[str, ...], bool, type[BinderError], str]] = [
     (
         Failure("install requirements.txt", EXIT.format(1), ("No solution found",)),
