@@ -16,8 +16,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from git import Git
-
 from binder_build.process import follow
 from binder_build.repository import Repository
 
@@ -186,6 +184,9 @@ class GitCommand:
         def complain(chunk: bytes) -> None:
             error.extend(chunk)
             del error[:-_MAX_ERROR]
+
+        # Here and not above: a service at rest does without its 3 MB.
+        from git import Git
 
         environment = {**self._environment, **(remote.environment if remote else {})}
         started = Git(str(cwd)).execute(

@@ -35,6 +35,7 @@ class WorkerPool:
         self._busy = 0
         self._stopping = False
         self._threads: list[threading.Thread] = []
+        self._started = False
 
     @property
     def waiting(self) -> int:
@@ -48,12 +49,11 @@ class WorkerPool:
 
     def start(self) -> None:
         """Starts the threads; a pool that runs, or was stopped, can't be started again."""
-        if self._threads:
+        if self._started:
             raise RuntimeError(f"pool {self.name} was started before")
-        for number in range(self.workers):
-            thread = threading.Thread(target=self._work, name=f"{self.name}-{number}", daemon=True)
-            self._threads.append(thread)
-            thread.start()
+        self._started = True
+        with self._changed:
+            self._add_threads()
 
     def submit(self, job: Job) -> None:
         """Puts `job` at the end of the queue. Raises QueueFull, or Unavailable once the pool stops."""
@@ -63,6 +63,7 @@ class WorkerPool:
             if len(self._jobs) >= self._queue_size:
                 raise QueueFull(f"{self.name}: {self._queue_size} are waiting already", retry_after=10)
             self._jobs.append((contextvars.copy_context(), job))
+            self._add_threads()
             self._changed.notify()
 
     def stop(self, drain_seconds: float | None = None) -> bool:
@@ -77,6 +78,14 @@ class WorkerPool:
         if not done:
             log.warning("work was left unfinished", pool=self.name, running=self._busy, waiting=self.waiting)
         return done
+
+    def _add_threads(self) -> None:
+        # As many as there is work for: a large pool at rest costs nothing.
+        while self._started and len(self._threads) < min(self.workers, self._busy + len(self._jobs)):
+            name = f"{self.name}-{len(self._threads)}"
+            thread = threading.Thread(target=self._work, name=name, daemon=True)
+            self._threads.append(thread)
+            thread.start()
 
     def _work(self) -> None:
         while True:
