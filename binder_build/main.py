@@ -35,7 +35,7 @@ from binder_build.templates import Templates
 from binder_build.wallet import Wallet
 from binder_build.workers import Workers
 from binder_client.client import Client
-from binder_protocol.models.quantities import memory_bytes
+from binder_protocol.models.quantities import memory_bytes, millicpus
 from binder_protocol.service.app import Service, create_app
 from binder_protocol.service.health import Check
 from binder_protocol.service.logs import request_id
@@ -63,7 +63,9 @@ def build_app(settings: BuildSettings) -> FastAPI:
     source = Source(work, policy, ssh_key=settings.ssh_key, known_hosts=settings.known_hosts)
     wallet = Wallet(settings.credentials_file)
     network = _network(settings)
-    images = Images(work, host=settings.docker_host, builder=settings.builder, network=network, parallel=settings.workers)
+    images = Images(
+        work, host=settings.docker_host, builder=settings.builder, network=network, parallel=settings.workers
+    )
     recipes = Recipes(images, settings.base_image, _plan_settings(settings, network, policy))
     templates = Templates(client)
     collection = Collection(
@@ -141,7 +143,12 @@ def _client(settings: BuildSettings) -> Client:
 def _limits(settings: BuildSettings) -> Limits:
     return Limits(
         fetch=FetchLimits(settings.source_bytes, settings.source_files, settings.fetch_seconds),
-        build=BuildLimits(memory=memory_bytes(settings.memory), seconds=settings.build_seconds),
+        build=BuildLimits(
+            seconds=settings.build_seconds,
+            memory=memory_bytes(settings.memory),
+            cpus=None if settings.cpu is None else millicpus(settings.cpu) / 1000,
+            pids=settings.pids,
+        ),
         plan_seconds=settings.plan_seconds,
         push_seconds=settings.push_seconds,
         register_seconds=settings.register_seconds,
@@ -161,6 +168,8 @@ def _plan_settings(settings: BuildSettings, network: BuildNetwork, policy: Addre
     return PlanSettings(
         ca=network.ca,
         index=network.index,
+        frontends=settings.frontends,
+        private_prefixes=("binder/", *((f"{settings.registry}/",) if settings.registry else ())),
         index_secret=network.index_secret,
         allow_remote_add=settings.allow_remote_add,
         policy=policy,

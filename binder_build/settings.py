@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from pydantic import Field, SecretStr
 
-from binder_protocol.models.registry import Memory
+from binder_protocol.models.registry import Cpu, Memory
 from binder_protocol.service.settings import ServiceSettings
 
 _GIB = 2**30
@@ -22,11 +22,11 @@ class BuildSettings(ServiceSettings):
     `restarts` times; then it has failed.
 
     Sources: `allow_hosts` names hosts, host:port pairs, addresses and networks that may be private.
-    `credentials_file` is TOML with a table per credential: `host`, `user`, `secret`; readable by its owner alone.
+    `credentials_file` is TOML with a table per credential: `host` and `secret`; readable by its owner alone.
 
     Engine: `docker_host` as in $DOCKER_HOST; `registry` is where images are pushed to, as host/path; none by default.
-    `memory`, `build_pids` and `build_network` bind each step. `ca_bundle`, `index_url` and proxies reach the steps
-    and leave no trace in the image.
+    `memory`, `cpu` and `pids` bind a build's steps; `frontends`: the frontend that a Dockerfile names is pulled.
+    `ca_bundle`, `index_url` and proxies reach the steps and leave no trace in the image.
 
     Disk: below `min_free_bytes` the images least recently used are removed, and without success no build starts.
     Of each name the newest good image and `keep_images` before it are kept in any case. A log holds `log_bytes`, and
@@ -63,12 +63,15 @@ class BuildSettings(ServiceSettings):
     base_image: str = "binder-base:latest"
     registry: str | None = Field(default=None, pattern=r"^[a-z0-9][a-z0-9.:/_-]{0,200}[a-z0-9]$")
     memory: Memory = "4G"
+    cpu: Cpu | None = None
+    pids: int = Field(default=8_192, ge=16, le=4_194_304)
     ca_bundle: Path | None = None
     index_url: SecretStr | None = None
     http_proxy: SecretStr | None = None
     https_proxy: SecretStr | None = None
     no_proxy: str | None = None
     allow_remote_add: bool = False
+    frontends: bool = False
 
     min_free_bytes: int = Field(default=2 * _GIB, ge=0)
     keep_images: int = Field(default=0, ge=0, le=1_000)

@@ -80,7 +80,7 @@ _OPEN, _LAUNCH = Auth.OPEN, Auth.LAUNCH
 _BUILD, _REGISTRY, _DEPLOY = "/builds/{name}", "/templates/{name}", "/applications/{template}/{id}"
 
 # fmt: off
-BUILD_START = Operation("build", "start", "POST", "/builds", "Build an image from a repository", Build, BuildRequest, errors=(e.BadRepoSource, e.BadRef, e.AlreadyBuilding, e.QueueFull, e.NoDatabase, e.BadQuery), status=202)
+BUILD_START = Operation("build", "start", "POST", "/builds", "Build an image from a repository", Build, BuildRequest, errors=(e.BadRepoSource, e.BadRef, e.SourceNotFound, e.RefNotFound, e.SourceUnreachable, e.AlreadyBuilding, e.QueueFull, e.NoDatabase, e.BadQuery), status=202)
 BUILD_STATUS = Operation("build", "status", "GET", _BUILD, "Get the status of a build", Build, auth=_OPEN, errors=(e.NoBuildInfo, e.BadQuery))
 BUILD_STATUS_ALL = Operation("build", "status-all", "GET", "/builds", "Get the status of all builds", Build, errors=(e.BadQuery,), query=("status", "search", *_PAGE), many=True)
 BUILD_HISTORY = Operation("build", "history", "GET", f"{_BUILD}/history", "List every attempt at a build, newest first", Build, errors=(e.NoBuildInfo, e.BadQuery), query=_PAGE, many=True)
