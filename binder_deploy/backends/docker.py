@@ -1,35 +1,36 @@
-"""Applications as containers of a Docker engine. The only home of docker-py; its errors become ours here."""
+"""Applications as containers of a Docker engine. With engine.py beside it the only home of docker-py."""
 
 from __future__ import annotations
 
 import contextlib
-import json
 import threading
 import time
-from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 import docker
 import docker.errors
 import requests.exceptions
 import structlog
-import urllib3.exceptions
 
 from binder_deploy import containers, network
-from binder_deploy.backends import Endings, Instance, Line, Lines, State
+from binder_deploy.backends import Endings, Instance, Lines, State
+from binder_deploy.backends.engine import DockerEndings, DockerLines, cannot_run, moment, reached, short, translated
 from binder_deploy.containers import Image, Surroundings
 from binder_deploy.launches import Launch
-from binder_protocol.errors import EngineError, ImageNotFound, InvalidTemplate, LaunchFailed, NoRecord
+from binder_protocol.errors import EngineError, ImageNotFound, LaunchFailed, NoRecord
 
 log = structlog.get_logger()
 
 _ANSWER_SECONDS = 60
 _CONNECTIONS = 64
-_LONGEST_LINE = 65_536
 _REMEMBERED_IMAGES = 1_000
 _OTHERS_SECONDS, _LOOK_SECONDS = 10, 0.05
 _STATES = {"created": State.CREATED, "running": State.RUNNING, "restarting": State.RUNNING, "paused": State.RUNNING}
+
+
+class _NetworkLost(LaunchFailed):
+    """Somebody removed the network since it was looked at."""
 
 
 class Rules(Protocol):
@@ -69,7 +70,12 @@ class DockerBackend:
         self._preparing = threading.Lock()
 
     def launch(self, launch: Launch) -> Instance:
-        around = self._prepared or self.prepare()
+        try:
+            return self._launch(launch, self._prepared or self.prepare())
+        except _NetworkLost:
+            return self._launch(launch, self.prepare())
+
+    def _launch(self, launch: Launch, around: Surroundings) -> Instance:
         image = self._image(launch.image)
         made = self._create(launch, image, around)
         self._start(launch.id, made=made)
@@ -79,7 +85,7 @@ class DockerBackend:
         return started
 
     def instance(self, identity: str) -> Instance | None:
-        with _translated():
+        with translated():
             try:
                 found = self._api.inspect_container(containers.name(identity))
             except docker.errors.NotFound:
@@ -96,12 +102,12 @@ class DockerBackend:
             labels.get(containers.APP) == containers.JUPYTER,
             exit_code=state["ExitCode"] if exited else None,
             out_of_memory=exited and bool(state.get("OOMKilled")),
-            ended=_moment(state.get("FinishedAt", "")) if exited else None,
+            ended=moment(state.get("FinishedAt", "")) if exited else None,
         )
 
     def instances(self) -> list[Instance]:
         wanted = {"label": [f"{containers.HOME}={self._network.home}"]}
-        with _translated():
+        with translated():
             listed = self._api.containers(all=True, filters=wanted)
         found = []
         for each in listed:
@@ -119,7 +125,7 @@ class DockerBackend:
         if self.instance(identity) is None:
             return
         name = containers.name(identity)
-        with _translated(), contextlib.suppress(docker.errors.NotFound):
+        with translated(), contextlib.suppress(docker.errors.NotFound):
             with contextlib.suppress(requests.exceptions.ReadTimeout):
                 self._api.stop(name, timeout=self._stop_seconds)
             try:
@@ -132,7 +138,7 @@ class DockerBackend:
     def logs(self, identity: str, *, follow: bool = False, tail: int | None = None) -> Lines:
         if self.instance(identity) is None:
             raise NoRecord(f"nothing is kept of what application {identity} printed")
-        with _translated():
+        with translated():
             try:
                 stream = self._api.logs(
                     containers.name(identity), stream=True, follow=follow, timestamps=True,
@@ -140,26 +146,26 @@ class DockerBackend:
                 )  # fmt: skip
             except docker.errors.NotFound:
                 raise NoRecord(f"nothing is kept of what application {identity} printed") from None
-        return _DockerLines(stream)
+        return DockerLines(stream)
 
     def endings(self) -> Endings:
         wanted = {"type": "container", "event": "die", "label": f"{containers.HOME}={self._network.home}"}
         # A client of its own: the stream stays open for as long as the service runs.
-        with _translated():
+        with translated():
             api = docker.APIClient(base_url=self._url, version="1.41", timeout=None)  # type: ignore[arg-type]
-            return _DockerEndings(api, api.events(filters=wanted, decode=True))
+            return DockerEndings(api, api.events(filters=wanted, decode=True))
 
     def preload(self, image: str) -> None:
         self._image(image)
 
     def ping(self) -> None:
-        with _translated():
+        with translated():
             self._api.ping()
         self.prepare()
 
     def prepare(self) -> Surroundings:
         """The network and its rules are as they must be afterwards; both are looked at each time."""
-        with self._preparing, _translated():
+        with self._preparing, translated():
             if not self._api.networks(names=[f"^{self._network.name}$"]):
                 self._make_network()
             self._firewall.apply()
@@ -172,7 +178,7 @@ class DockerBackend:
 
     def close(self) -> None:
         try:
-            if self._prepared is not None and not self.instances():
+            if not self.instances():
                 self._dismantle()
         except (EngineError, docker.errors.APIError) as error:
             log.warning("the network could not be removed", network=self._network.name, error=str(error))
@@ -181,14 +187,14 @@ class DockerBackend:
     def _dismantle(self) -> None:
         """Removes the network and its rules; the next launch makes them anew."""
         self._prepared = None
-        with _translated(), contextlib.suppress(docker.errors.NotFound):
+        with translated(), contextlib.suppress(docker.errors.NotFound):
             self._api.remove_network(self._network.name)
         self._firewall.remove()
 
     def _create(self, launch: Launch, image: Image, around: Surroundings) -> bool:
         """Whether this call made the container; False where it was there, or somebody else makes it just now."""
         request = containers.create_request(launch, image, around)
-        with _translated():
+        with reached():
             try:
                 self._api.create_container_from_config(request, containers.name(launch.id))  # type: ignore[no-untyped-call]
             except docker.errors.NotFound as error:
@@ -196,7 +202,7 @@ class DockerBackend:
                 raise ImageNotFound(f"the image {launch.image} is not on this host") from error
             except docker.errors.APIError as error:
                 if error.status_code != 409:
-                    raise _cannot_run(error) from error
+                    raise cannot_run(error) from error
                 return False
         return True
 
@@ -204,17 +210,19 @@ class DockerBackend:
         deadline = time.monotonic() + _OTHERS_SECONDS
         while True:
             try:
-                with _translated():
+                with reached():
                     return self._api.start(containers.name(identity))
             except docker.errors.APIError as error:
-                being_made = not made and error.status_code == 404 and self.instance(identity) is None
-                if being_made and time.monotonic() < deadline:
-                    time.sleep(_LOOK_SECONDS)  # the name is taken before the container is there
+                no_network = error.status_code == 404 and "network" in short(error)
+                # The name is taken before the container is there, so who came second may have to wait for it.
+                if not made and error.status_code == 404 and not no_network and time.monotonic() < deadline:
+                    time.sleep(_LOOK_SECONDS)
                     continue
                 if made:
                     self.stop(identity)
-                self._prepared = None  # its network may be gone
-                raise _cannot_run(error) from error
+                if no_network:
+                    raise _NetworkLost("the applications' network was removed") from error
+                raise cannot_run(error) from error
 
     def _make_network(self) -> None:
         try:
@@ -235,7 +243,7 @@ class DockerBackend:
         known = self._images.get(name)
         if known is not None:
             return known
-        with _translated():
+        with translated():
             try:
                 found = self._api.inspect_image(name)  # type: ignore[no-untyped-call]
             except docker.errors.NotFound:
@@ -268,77 +276,6 @@ class DockerBackend:
         return (endpoint["IPAddress"], int(port)) if endpoint.get("IPAddress") and port else None
 
 
-class _DockerLines:
-    """Puts the engine's frames together to lines; each frame brings a time stamp of its own."""
-
-    def __init__(self, stream: Any) -> None:
-        self._stream = stream
-
-    def __iter__(self) -> Iterator[Line]:
-        text, moment = b"", None
-        with _translated():
-            for frame in self._stream:
-                stamp, _, rest = frame.partition(b" ")
-                moment = moment or _moment(stamp.decode("ascii", "replace"))
-                text += rest[: _LONGEST_LINE - len(text)]
-                if rest.endswith(b"\n") or len(text) >= _LONGEST_LINE:
-                    yield Line(_readable(text), moment)
-                    text, moment = b"", None
-        if text:
-            yield Line(_readable(text), moment)
-
-    def close(self) -> None:
-        with contextlib.suppress(OSError, ValueError, docker.errors.DockerException):
-            self._stream.close()
-
-
-class _DockerEndings:
-    """The engine's `die` events."""
-
-    def __init__(self, api: docker.APIClient, stream: Any) -> None:
-        self._api = api
-        self._stream = stream
-
-    def __iter__(self) -> Iterator[str]:
-        with _translated():
-            for event in self._stream:
-                yield event["Actor"]["Attributes"].get(containers.APPLICATION, "")
-
-    def close(self) -> None:
-        with contextlib.suppress(OSError, ValueError, docker.errors.DockerException):
-            self._stream.close()
-        self._api.close()
-
-
-@contextlib.contextmanager
-def _translated() -> Iterator[None]:
-    """docker-py's own failures, and those of the libraries below it, as EngineError."""
-    try:
-        yield
-    except docker.errors.APIError as error:
-        if error.status_code is not None and error.status_code < 500:
-            raise
-        raise EngineError(f"the Docker engine failed: {_short(error)}") from error
-    except (
-        docker.errors.DockerException, requests.exceptions.RequestException, urllib3.exceptions.HTTPError,
-        json.JSONDecodeError, OSError,
-    ) as error:  # fmt: skip
-        raise EngineError(f"the Docker engine doesn't answer: {type(error).__name__}") from error
-
-
-def _cannot_run(error: docker.errors.APIError) -> LaunchFailed | InvalidTemplate | EngineError:
-    words = _short(error)
-    if error.status_code == 400 or "executable file not found" in words or "permission denied" in words:
-        return InvalidTemplate(f"the template can't be run as it is: {words}")
-    if error.status_code == 409:
-        return LaunchFailed(f"the engine is busy with the same container: {words}")
-    return LaunchFailed(f"the Docker engine could not start it: {words}")
-
-
-def _short(error: docker.errors.APIError) -> str:
-    return str(error.explanation or error)[:500]
-
-
 def _image_from(found: Mapping[str, Any]) -> Image:
     config = found.get("Config") or {}
     return Image(
@@ -347,20 +284,3 @@ def _image_from(found: Mapping[str, Any]) -> Image:
         entrypoint=tuple(config.get("Entrypoint") or ()),
         command=tuple(config.get("Cmd") or ()),
     )
-
-
-def _moment(text: str) -> datetime | None:
-    """RFC 3339 with nanoseconds, as Go writes it; its zero time is None."""
-    whole, _, fraction = text.rstrip("Z").partition(".")
-    try:
-        moment = datetime.fromisoformat(whole).replace(tzinfo=UTC)
-    except ValueError:
-        return None
-    if moment.year < 1970:
-        return None
-    digits = fraction[:6].ljust(6, "0")
-    return moment.replace(microsecond=int(digits)) if digits.isdigit() else moment
-
-
-def _readable(text: bytes) -> str:
-    return text.decode("utf-8", "replace").rstrip("\r\n").replace("\0", "\N{REPLACEMENT CHARACTER}")

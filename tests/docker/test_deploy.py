@@ -28,6 +28,7 @@ from binder_protocol.errors import (
 from binder_protocol.models import Access, Application, ApplicationStatus, Limits, PreloadStatus
 from tests.support.deploying import IMAGE, SERVER, Deployment, deployment, python
 from tests.support.eventually import eventually
+from tests.support.kernels import run_in_kernel
 
 pytestmark = pytest.mark.docker
 
@@ -181,6 +182,13 @@ def test_a_web_socket_passes_with_the_token_and_not_without(deployed: Deployment
     socket.close()
     with pytest.raises(websocket.WebSocketBadStatusException):
         websocket.create_connection(address, timeout=10)
+
+
+def test_a_notebook_kernel_works_through_the_front_door(deployed: Deployment) -> None:
+    deployed.templates.add("notebook", command=None, health_path="/api", limits=Limits(memory="1G"))
+    application = deployed.launch("notebook")
+    assert run_in_kernel(application.location, "print(6 * 7)") == "42"
+    assert see(bare(application.location), "api/kernels").status == 403
 
 
 def test_an_address_without_its_last_slash_leads_to_the_one_with_it(deployed: Deployment) -> None:

@@ -242,6 +242,25 @@ def test_where_rules_can_not_be_made_nothing_is_launched(
         assert backend.instances() == []
 
 
+def test_a_network_that_no_application_needs_goes_with_the_service_and_comes_back(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    with docker_backend(settings_for(tmp_path_factory.mktemp("network"), Door(1, 1))) as backend:
+        interface = backend._network.interface
+        first, second = _launch(), _launch()
+        backend.launch(first)
+        backend.close()
+        assert interface in _interfaces()
+        backend.stop(first.id)
+        backend.close()
+        assert interface not in _interfaces()
+        assert backend.launch(second).address is not None
+
+
+def _interfaces() -> str:
+    return subprocess.run(["ip", "-o", "link"], capture_output=True, text=True, timeout=10, check=True).stdout
+
+
 def _answers(address: tuple[str, int]) -> bool:
     connection = http.client.HTTPConnection(*address, timeout=2)
     try:

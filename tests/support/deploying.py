@@ -126,7 +126,6 @@ def docker_backend(settings: DeploySettings) -> Iterator[DockerBackend]:
         yield backend
     finally:
         remove_all(settings.docker_url, instance_id(settings.home))
-        backend.prepare()
         backend.close()
 
 
