@@ -6,9 +6,13 @@ import stat
 import tomllib
 from pathlib import Path
 
+import structlog
+
 from binder_build.repository import Repository
-from binder_protocol.errors import RequestError
+from binder_protocol.errors import RequestError, Unavailable
 from binder_protocol.service.settings import ConfigError
+
+log = structlog.get_logger()
 
 
 class Wallet:
@@ -23,11 +27,15 @@ class Wallet:
     def secret(self, name: str | None, repository: Repository) -> str | None:
         """The secret of that name, for that repository's host; None where no name is given.
 
-        Raises RequestError; a secret is told to no other host, whoever asks.
+        Raises RequestError, and Unavailable where the file can't be read any more; a secret is told to no other host, whoever asks.
         """
         if name is None:
             return None
-        table = self._tables().get(name)
+        try:
+            table = self._tables().get(name)
+        except ConfigError as error:
+            log.error("credentials can't be read", reason=str(error))
+            raise Unavailable("the operator's file of credentials can't be read") from None
         if table is None or table["host"] != repository.host:
             raise RequestError(
                 f"there is no credential of this name for {repository.host}",
