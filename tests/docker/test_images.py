@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from binder_build.dockerfile import CA_BUNDLE
 from binder_build.images import BuildLimits, BuiltImage, Images
 from binder_build.network import BuildNetwork
 from binder_build.plan import make_recipe
@@ -237,7 +238,7 @@ def test_steps_of_an_own_dockerfile_reach_the_network_in_the_same_way(workshop: 
     authority.write_text(f"{MARK}\n")
     images = workshop.make(network=BuildNetwork(authority))
     workshop.write(
-        {"Dockerfile": f"FROM {BASE}\nARG NB_UID\nRUN head -1 /etc/ssl/certs/ca-certificates.crt; echo $NB_UID\n"}
+        {"Dockerfile": f"FROM {BASE}\nARG NB_UID\nRUN head -1 {CA_BUNDLE}; echo $NB_UID; : {workshop.nonce}\n"}
     )
     image = workshop.build(images, settings=PlanSettings(ca=True))
     assert workshop.lines() == [MARK, "1000"]

@@ -1,0 +1,280 @@
+"""Runs builds: buildx where there is one, the classic builder else; within limits, followed to their end."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from binder_build.buildx import Buildx, is_recent, version_of
+from binder_build.cgroup import StepGroups, StepLimits
+from binder_build.dockerfile import NETWORK_CONTEXT, copy_lines
+from binder_build.engine import Engine
+from binder_build.failures import Evidence, explain
+from binder_build.network import BuildNetwork
+from binder_build.process import DeadlinePassed, follow
+from binder_build.progress import Event, Note, Progress, Records, squeezed
+from binder_build.recipe import Copy, Kind, Recipe
+from binder_protocol.errors import BuildTimeout, EngineError, NoSpace
+
+OnEvent = Callable[[Event], None]
+
+_GRACE_SECONDS = 1.5
+
+
+@dataclass(frozen=True, slots=True)
+class BuildLimits:
+    """What one build may take. `free_bytes` stay free on the engine's disk; `memory`, `cpus`, `pids` bind each step."""
+
+    seconds: float = 3_600.0
+    memory: int | None = None
+    cpus: float | None = None
+    pids: int | None = 8_192
+    free_bytes: int = 1024**3
+
+    @property
+    def of_steps(self) -> StepLimits:
+        """Those of each step."""
+        return StepLimits(self.memory, self.cpus, self.pids)
+
+
+@dataclass(frozen=True, slots=True)
+class BuildJob:
+    """One build: what of, and the private directory `work` for the files it takes."""
+
+    context: Path
+    recipe: Recipe
+    tag: str
+    labels: Mapping[str, str]
+    limits: BuildLimits
+    epoch: int | None
+    no_cache: bool
+    work: Path
+
+    @property
+    def metadata(self) -> Path:
+        """Where the builder writes what it made."""
+        return self.work / "metadata.json"
+
+    def write(self) -> Path:
+        """Writes the Dockerfile outside the context, where no .dockerignore of the repository's can take it away."""
+        place = self.work / "Dockerfile"
+        place.write_text(self.recipe.dockerfile)
+        if self.recipe.dockerignore is not None:
+            (self.work / "Dockerfile.dockerignore").write_text(self.recipe.dockerignore)
+        return place
+
+
+@dataclass
+class Following:
+    """A build as it is heard: its records, its progress, whom it is told to, and what may end it."""
+
+    on_event: OnEvent
+    progress: Progress
+    records: Records
+    cancel: threading.Event | None
+
+    def feed(self, chunk: bytes) -> None:
+        """Takes a piece of the builder's output."""
+        for record in self.records.feed(chunk):
+            for event in self.progress.events(record):
+                self.on_event(event)
+
+
+class Builder:
+    """Builds on `engine`; `name` is one of buildx's builders (None: the engine's own); `parallel` run at once."""
+
+    def __init__(
+        self, engine: Engine, *, name: str | None, buildx: Sequence[str], network: BuildNetwork, parallel: int
+    ) -> None:
+        self._engine = engine
+        self._name = name
+        self._command = tuple(buildx)
+        self._network = network
+        self._parallel = parallel
+        self._groups = StepGroups()
+
+    @cached_property
+    def has_buildx(self) -> bool:
+        """Whether there is a buildx that can report its progress."""
+        try:
+            done = subprocess.run([*self._command, "version"], capture_output=True, text=True, timeout=20, check=False)
+        except (OSError, subprocess.TimeoutExpired):
+            return False
+        return done.returncode == 0 and is_recent(version_of(done.stdout))
+
+    def build(self, job: BuildJob, on_event: OnEvent, cancel: threading.Event | None) -> None:
+        """Raises the tree below `BuildFailed`, `EngineError`, `Cancelled`; then nothing of the build runs on."""
+        self._check_room(job.limits)
+        following = Following(on_event, Progress(titles(job.recipe)), Records(), cancel)
+        make = self._with_buildx if self.has_buildx else self._with_classic
+        with self._group(job.limits) as group:
+            if group is None and (job.limits.memory or job.limits.cpus):
+                on_event(Note("this engine gives the steps of a build no limits of memory and CPU"))
+            try:
+                code = make(job, following, group)
+            except DeadlinePassed:
+                step, lines = following.progress.running()
+                raise BuildTimeout(
+                    f"the build took longer than {job.limits.seconds:.0f} s",
+                    details={"step": step, "log": lines[-20:]} if step else None,
+                ) from None
+        for event in following.progress.close():
+            on_event(event)
+        if code:
+            raise explain(_evidence(job, following))
+
+    def run_enginejob(
+        self, job: Mapping[str, Any], following: Following, *, seconds: float, watch: Callable[[], None] | None = None
+    ) -> int:
+        """Runs `enginejob.py` on `job`; its exit code."""
+        with tempfile.TemporaryFile() as given:
+            given.write(json.dumps({**job, "host": self._engine.host}).encode())
+            given.seek(0)
+            process = subprocess.Popen(
+                [sys.executable, "-m", "binder_build.enginejob"],
+                stdin=given,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        return follow(process, seconds=seconds, cancel=following.cancel, on_output=following.feed, watch=watch)
+
+    def _with_buildx(self, job: BuildJob, following: Following, group: str | None) -> int:
+        run = Buildx(
+            context=job.context,
+            dockerfile=job.write(),
+            metadata=job.metadata,
+            tag=job.tag,
+            labels=job.labels,
+            build_args=job.recipe.build_args,
+            proxies=self._network.proxy_arguments(),
+            secrets=_written(job.work, self._network.secrets(), mode=0o600),
+            contexts=self._network_context(job.work),
+            builder=self._name,
+            cgroup_parent=group,
+            epoch=job.epoch,
+            no_cache=job.no_cache,
+        )
+        process = subprocess.Popen(
+            [*self._command, *run.arguments()],
+            cwd=job.work,
+            env=run.environment(self._engine.host if self._name is None else None),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )
+        return follow(
+            process,
+            seconds=job.limits.seconds,
+            cancel=following.cancel,
+            on_error=following.feed,
+            watch=lambda: self._tick(job.limits),
+            grace=_GRACE_SECONDS,
+        )
+
+    def _with_classic(self, job: BuildJob, following: Following, _group: str | None) -> int:
+        memory = job.limits.memory
+        described = {
+            "verb": "build",
+            "context": str(job.context),
+            "dockerfile": str(job.write()),
+            "metadata": str(job.metadata),
+            "ignore": _ignored(job),
+            "tag": job.tag,
+            "labels": dict(job.labels),
+            "build_args": {**job.recipe.build_args, **self._network.proxy_arguments()},
+            "limits": {"memory": memory, "memswap": memory} if memory else {},
+            "no_cache": job.no_cache,
+        }
+        return self.run_enginejob(
+            described, following, seconds=job.limits.seconds, watch=lambda: self._check_room(job.limits)
+        )
+
+    def _network_context(self, work: Path) -> dict[str, Path]:
+        try:
+            files = self._network.files()
+        except OSError as error:
+            raise EngineError(
+                f"the CA bundle can't be read: {error.strerror}", suggestions=("operator: correct `ca_bundle`",)
+            ) from None
+        if not files:
+            return {}
+        place = work / NETWORK_CONTEXT
+        place.mkdir(0o700)
+        _written(place, files, mode=0o644)  # as the steps' user reads them; the directory is closed
+        return {NETWORK_CONTEXT: place}
+
+    def _tick(self, limits: BuildLimits) -> None:
+        self._check_room(limits)
+        self._groups.apply(limits.of_steps)
+
+    def _check_room(self, limits: BuildLimits) -> None:
+        if self._name is not None or self._engine.disk is None:
+            return
+        free = shutil.disk_usage(self._engine.disk).free
+        if free < limits.free_bytes:
+            raise NoSpace(f"{_size(free)} are free on the engine's disk, {_size(limits.free_bytes)} must stay free")
+
+    @contextmanager
+    def _group(self, limits: BuildLimits) -> Iterator[str | None]:
+        """The control group for the steps of a build, where this host has such."""
+        if self._name is not None or not self._engine.makes_groups:
+            yield None
+            return
+        try:
+            yield self._groups.enter(limits.of_steps, self._parallel)
+        finally:
+            self._groups.leave()
+
+
+def titles(recipe: Recipe) -> dict[str, str]:
+    """The ends of BuildKit's names of the recipe's steps, and our title for each."""
+    found = {f"FROM docker.io/library/{recipe.base.reference}": "base image"} if recipe.steps else {}
+    for step in recipe.steps:
+        lines = copy_lines(step) if isinstance(step, Copy) else [step.command]
+        found.update({squeezed(line): step.title for line in lines})
+    return found
+
+
+def _evidence(job: BuildJob, following: Following) -> Evidence:
+    kinds = {"base image": Kind.BASE, **{step.title: step.kind for step in job.recipe.steps}}
+    return Evidence(
+        following.progress.failure,
+        tuple(following.records.words),
+        kinds,
+        memory_limited=job.limits.memory is not None,
+    )
+
+
+def _ignored(job: BuildJob) -> list[str]:
+    """The patterns of .dockerignore, which the classic builder's client has to apply itself."""
+    text = job.recipe.dockerignore
+    own = job.context / ".dockerignore"
+    if text is None:
+        text = own.read_text(errors="replace")[:100_000] if own.is_file() and not own.is_symlink() else ""
+    return [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
+
+
+def _written(directory: Path, files: Mapping[str, bytes], *, mode: int) -> dict[str, Path]:
+    """Writes the files; where each is."""
+    places = {name: directory / name for name in files}
+    for name, place in places.items():
+        place.touch(mode)
+        place.write_bytes(files[name])
+        place.chmod(mode)
+    return places
+
+
+def _size(count: float) -> str:
+    return f"{count / 1024**3:.1f} GiB"
