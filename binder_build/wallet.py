@@ -27,7 +27,8 @@ class Wallet:
     def secret(self, name: str | None, repository: Repository) -> str | None:
         """The secret of that name, for that repository's host; None where no name is given.
 
-        Raises RequestError, and Unavailable where the file can't be read any more; a secret is told to no other host, whoever asks.
+        Raises RequestError, and Unavailable where the file can't be read any more. A secret is told to no other host,
+        whoever asks.
         """
         if name is None:
             return None

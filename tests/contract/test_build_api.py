@@ -41,7 +41,7 @@ def git(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GitServer]:
 
 @pytest.fixture(scope="module")
 def suite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Suite]:
-    more = {"docker_host": NO_ENGINE, "workers": 1, "queue_size": 2, "answer_seconds": 0.3}
+    more = {"docker_host": NO_ENGINE, "workers": 1, "queue_size": 2, "answer_seconds": 1}
     with build_suite(tmp_path_factory.mktemp("home"), **more) as suite:
         yield suite
 
