@@ -1,0 +1,80 @@
+"""The deploy service with applications in memory: its whole life without an engine, in milliseconds."""
+
+from __future__ import annotations
+
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from binder_client.client import Client
+from binder_deploy.backends.memory import MemoryBackend
+from binder_deploy.main import build_app
+from binder_protocol.errors import AccessError, Crashed, NotListening
+from binder_protocol.models import Application, ApplicationStatus
+from tests.support.deploying import KEY, Templates, settings_for
+from tests.support.eventually import eventually
+from tests.support.frontdoor import Door
+from tests.support.server import running
+
+
+@dataclass
+class Deploying:
+    client: Client
+    stranger: Client
+    backend: MemoryBackend
+
+    def launch(self, template: str) -> Application:
+        return self.client.deploy.wait(template, self.client.deploy.deploy(template).id, timeout=10)
+
+
+@pytest.fixture(scope="module")
+def deploying(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deploying]:
+    home: Path = tmp_path_factory.mktemp("memory")
+    templates, backend = Templates(), MemoryBackend()
+    for name, command in (("hello", ["print", "hello"]), ("crash", ["exit", "3"]), ("silent", ["silent"])):
+        templates.add(name, command=command)
+    settings = settings_for(home, Door(9, 9), backend="memory", start_timeout=1, public_launch=True)
+    app = build_app(settings, backend=backend, templates=templates)
+    with running(app) as url, Client(url, KEY) as client, Client(url) as stranger:
+        yield Deploying(client, stranger, backend)
+
+
+def test_an_application_lives_from_its_launch_to_its_stop(deploying: Deploying) -> None:
+    application = deploying.launch("hello")
+    with urllib.request.urlopen(application.location or "", timeout=5) as answer:
+        assert answer.read().startswith(b"hello")
+    assert [line.text for line in deploying.client.deploy.logs("hello", application.id)] == ["hello"]
+    assert deploying.client.deploy.stop("hello", application.id).status is ApplicationStatus.DELETED
+    assert deploying.backend.instance(application.id) is None
+
+
+def test_failures_are_raised_by_type(deploying: Deploying) -> None:
+    with pytest.raises(Crashed, match="exit code 3"):
+        deploying.launch("crash")
+    with pytest.raises(NotListening):
+        deploying.launch("silent")
+    assert deploying.client.deploy.status_all("silent")[0].status is ApplicationStatus.FAILED
+
+
+def test_what_crashes_later_has_failed_soon(deploying: Deploying) -> None:
+    application = deploying.launch("hello")
+    deploying.backend.crash(application.id, 137)
+
+    def failed() -> bool:
+        now = deploying.client.deploy.status("hello", application.id)
+        return now.failure is not None and now.failure.message.endswith("signal 9")
+
+    eventually(failed)
+
+
+def test_who_launches_without_a_key_learns_the_token_of_this_application_alone(deploying: Deploying) -> None:
+    own = deploying.stranger.deploy.wait("hello", deploying.stranger.deploy.deploy("hello").id, timeout=10)
+    assert "?token=" in (own.location or "")
+    other = deploying.launch("hello")
+    seen = deploying.stranger.deploy.status("hello", other.id)
+    assert (seen.location or "").endswith(f"/user/{other.id}/")
+    with pytest.raises(AccessError):
+        deploying.stranger.deploy.stop("hello", own.id)
