@@ -25,7 +25,8 @@ def assemble(configuration: Configuration, environ: Mapping[str, str], report: R
         programs.insert(0, engine_program(command, SOCKET))
     instance, engine_url = configuration.paths.ensure_instance(), EngineProbe.of(configuration).url
     programs.append(front_door_program(configuration, instance=instance, engine_url=engine_url))
-    return Suite(configuration, programs, program_environment(configuration, environ), report)
+    environment = program_environment(configuration, environ)
+    return Suite(configuration, programs, environment, report, EngineProbe.of(configuration).require)
 
 
 def engine_command(configuration: Configuration) -> list[str] | None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from urllib.parse import quote, urlsplit
 
 from binder_control.config import Configuration
+from binder_control.errors import ControlError
 from binder_control.unix_http import UnixConnection
 
 SOCKET = Path("/var/run/docker.sock")
@@ -20,14 +21,27 @@ class EngineProbe:
 
     url: str
     base_image: str
+    needed: bool = True
 
     @classmethod
     def of(cls, configuration: Configuration) -> EngineProbe:
         """The one that applications run on."""
         return cls(
+            needed=getattr(configuration.services["deploy"], "backend", "docker") == "docker",
             url=str(getattr(configuration.services["deploy"], "docker_url", f"unix://{SOCKET}")),
             base_image=str(getattr(configuration.services["build"], "base_image", "binder-base:latest")),
         )
+
+    def require(self) -> None:
+        """Raises ControlError, with what mends it, where the engine doesn't answer or has no base image."""
+        if not self.needed:
+            return
+        if not self.answers():
+            raise ControlError(
+                f"no Docker engine answers at {self.url}", "binder-control setup", "binder-control doctor"
+            )
+        if not self.has_image(self.base_image):
+            raise ControlError(f"there is no base image {self.base_image} to build upon yet", "binder-control setup")
 
     def answers(self) -> bool:
         """Whether it says that it is there."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from binder_control import logfiles, ports
 from binder_control.config import Configuration
@@ -16,7 +16,7 @@ from binder_control.readiness import Readiness, ask
 from binder_control.supervisor import ProgramState, Supervisor
 from binder_control.supervisor_config import supervisor_config
 
-_POLL_SECONDS = 0.05
+_SHORTEST_PAUSE, _LONGEST_PAUSE, _PAUSE_SHARE = 0.03, 0.5, 0.05
 _LAST_LINES = 8
 _BLIND_SECONDS = 120
 
@@ -25,13 +25,20 @@ class Suite:
     """All programs of one home. Changes hold a lock, so that two people at once do one thing after the other."""
 
     def __init__(
-        self, configuration: Configuration, programs: Sequence[Program], environ: Mapping[str, str], report: Report
+        self,
+        configuration: Configuration,
+        programs: Sequence[Program],
+        environ: Mapping[str, str],
+        report: Report,
+        check_engine: Callable[[], None],
     ) -> None:
+        """`check_engine` is called before the first service is started, and raises ControlError where it can't be."""
         self.configuration = configuration
         self.programs = {program.name: program for program in programs}
         self.supervisor = Supervisor(configuration.paths)
         self.environ = environ
         self._report = report
+        self._check_engine = check_engine
 
     def start_all(self) -> None:
         """Everything runs and is ready when this returns; what ran before goes on.
@@ -53,6 +60,8 @@ class Suite:
             waiting = [each for each in wanted if each.name not in states or not states[each.name].runs]
             self._require_known(waiting, states, fresh=fresh)
             ports.require_free(port for program in waiting for port in program.ports)
+            if not any(program.first for program in waiting):
+                self._look_at_engine(waiting)
             if fresh:
                 self._launch()
             started: list[Program] = []
@@ -111,6 +120,8 @@ class Suite:
         for program in wanted:
             if program not in waiting:
                 continue
+            if started and started[-1].first:
+                self._look_at_engine([program])
             program.write_files()
             self.supervisor.start(program.name)
             started.append(program)
@@ -123,6 +134,10 @@ class Suite:
             elif not program.first:
                 self._wait(program, since, deadline)
 
+    def _look_at_engine(self, waiting: Sequence[Program]) -> None:
+        if any(not program.first for program in waiting):
+            self._check_engine()
+
     def _wait(self, program: Program, since: float, deadline: float) -> None:
         while True:
             state = self.supervisor.states()[program.name]
@@ -134,13 +149,13 @@ class Suite:
                 return
             if time.monotonic() > deadline:
                 limit = f"{self.configuration.control.start_seconds:g} s"
-                raise self._failure(program, f"{program.name} is not ready after {limit}: {readiness.why}")
-            time.sleep(_POLL_SECONDS)
+                raise self._failure(program, f"{program.name} is not ready after {limit}: {readiness.why}", lines=0)
+            time.sleep(min(_LONGEST_PAUSE, max(_SHORTEST_PAUSE, _PAUSE_SHARE * (time.monotonic() - since))))
 
-    def _failure(self, program: Program, words: str) -> StartFailed:
+    def _failure(self, program: Program, words: str, *, lines: int = _LAST_LINES) -> StartFailed:
         log = self.configuration.paths.log(program.name)
-        lines = logfiles.tail(log, _LAST_LINES)
-        last = "\n".join(("; its last lines:", *(f"    {line}" for line in lines))) if lines else ""
+        found = logfiles.tail(log, lines)
+        last = "\n".join(("; its last lines:", *(f"    {line}" for line in found))) if found else ""
         return StartFailed(f"{words}{last}", "binder-control doctor", f"the whole log is {log}")
 
     def _launch(self) -> None:

@@ -132,14 +132,16 @@ class Supervisor:
         Their environment names its socket, and their command is one that it ran: what they started themselves, such as
         an engine's containers, is left alone.
         """
-        if not self._paths.launched.exists() or self.running():
-            return []
         commands = list(self.launched().values())
+        if not commands or self.running():
+            return []
         mark = f"unix://{self._paths.socket}"
         return [each for each in psutil.process_iter() if _is_of(each, mark, commands)]
 
     def end_abandoned(self, seconds: float) -> int:
         """Ends them, and returns how many there were. Raises ControlError where one can't be ended."""
+        if self.running():
+            return 0
         processes = self.abandoned()
         try:
             for process in processes:

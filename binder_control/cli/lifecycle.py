@@ -18,11 +18,10 @@ def start_all(
     context: typer.Context, as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False
 ) -> None:
     """Start everything, wait until it is ready, print address and key."""
-    from binder_control.cli.machine import prepare_home, require_ready_host
+    from binder_control.cli.machine import prepare_home
 
     session = session_of(context)
     prepare_home(session)
-    require_ready_host(session)
     session.suite.start_all()
     _say_when_changed(session)
     configuration = session.configuration

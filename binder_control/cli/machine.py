@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from binder_control.cli.session import Session, print_json, say, session_of
-from binder_control.errors import EXIT_FAILED, ControlError
+from binder_control.errors import EXIT_FAILED
 
 
 def setup(
@@ -77,19 +77,3 @@ def prepare_home(session: Session) -> None:
         say(f"made an API key: {configuration.paths.key}")
     if configuration.key is None:
         session.reload()
-
-
-def require_ready_host(session: Session) -> None:
-    """Raises ControlError where no engine answers and none can be started; says what else set-up would do."""
-    from binder_control.engine import EngineProbe
-    from binder_control.programs import ENGINE
-
-    if str(getattr(session.configuration.services["deploy"], "backend", "docker")) != "docker":
-        return
-    if ENGINE in session.suite.programs:
-        return
-    engine = EngineProbe.of(session.configuration)
-    if not engine.answers():
-        raise ControlError(f"no Docker engine answers at {engine.url}", "binder-control setup", "binder-control doctor")
-    if not engine.has_image(engine.base_image):
-        say(f"there is no base image {engine.base_image} yet, so nothing can be built: binder-control setup")
