@@ -110,7 +110,7 @@ def start(row: Row) -> float:
     begun = time.perf_counter()
     container = docker("run", "--detach", "--env", f"JUPYTER_TOKEN={_TOKEN}", row.image, *row.command)
     try:
-        address = docker("inspect", "--format", "{{.NetworkSettings.IPAddress}}", container)
+        address = docker("inspect", "--format", "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}", container)
         while time.perf_counter() - begun < _ANSWER_SECONDS:
             if answers(address):
                 return time.perf_counter() - begun

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import threading
 import time
 from collections.abc import Mapping
@@ -57,7 +58,6 @@ class DockerBackend:
         log_bytes: int = 5 * 2**20,
         disk: int | None = None,
     ) -> None:
-        self._api = docker.APIClient(base_url=url, version="1.41", timeout=_ANSWER_SECONDS, max_pool_size=_CONNECTIONS)
         self._url = url
         self._network = net
         self._firewall = firewall
@@ -68,6 +68,11 @@ class DockerBackend:
         self._images: dict[str, Image] = {}
         self._prepared: Surroundings | None = None
         self._preparing = threading.Lock()
+
+    @functools.cached_property
+    def _api(self) -> docker.APIClient:
+        """Made at the first use, in the version that the engine speaks; no fixed one suits old and new engines."""
+        return docker.APIClient(base_url=self._url, version="auto", timeout=_ANSWER_SECONDS, max_pool_size=_CONNECTIONS)
 
     def launch(self, launch: Launch) -> Instance:
         try:
@@ -152,7 +157,7 @@ class DockerBackend:
         wanted = {"type": "container", "event": "die", "label": f"{containers.HOME}={self._network.home}"}
         # A client of its own: the stream stays open for as long as the service runs.
         with translated():
-            api = docker.APIClient(base_url=self._url, version="1.41", timeout=None)  # type: ignore[arg-type]
+            api = docker.APIClient(base_url=self._url, version="auto", timeout=None)  # type: ignore[arg-type]
             return DockerEndings(api, api.events(filters=wanted, decode=True))
 
     def preload(self, image: str) -> None:
@@ -182,7 +187,8 @@ class DockerBackend:
                 self._dismantle()
         except (EngineError, docker.errors.APIError) as error:
             log.warning("the network could not be removed", network=self._network.name, error=str(error))
-        self._api.close()
+        if "_api" in vars(self):
+            self._api.close()
 
     def _dismantle(self) -> None:
         """Removes the network and its rules; the next launch makes them anew."""

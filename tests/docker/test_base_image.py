@@ -62,7 +62,7 @@ def inside(base: str, script: str, *options: str) -> str:
 
 
 def address(container: str) -> str:
-    found = docker("inspect", "--format", "{{.NetworkSettings.IPAddress}}", container).strip()
+    found = docker("inspect", "--format", "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}", container).strip()
     return f"http://{found}:8899"
 
 
