@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterable, Sequence
 
 from binder_build.admission import subject_of, to_join
+from binder_build.credential_store import CredentialStore
 from binder_build.images import Images
 from binder_build.metrics import BuildMetrics
 from binder_build.queue import Waiting, position
@@ -17,7 +18,6 @@ from binder_build.resolver import Resolver
 from binder_build.runner import Runner
 from binder_build.store import AttemptStore
 from binder_build.templates import Templates
-from binder_build.wallet import Wallet
 from binder_build.workers import Workers
 from binder_protocol.errors import NoBuildInfo
 from binder_protocol.models import Build, BuildRequest, BuildStatus
@@ -34,7 +34,7 @@ class Builds:
         *,
         store: AttemptStore,
         resolver: Resolver,
-        wallet: Wallet,
+        credentials: CredentialStore,
         recipes: Recipes,
         images: Images,
         templates: Templates,
@@ -46,7 +46,7 @@ class Builds:
     ) -> None:
         self._store = store
         self._resolver = resolver
-        self._wallet = wallet
+        self._credentials = credentials
         self._recipes = recipes
         self._images = images
         self._templates = templates
@@ -65,7 +65,7 @@ class Builds:
         began = time.time()
         repository = parse_repository(request.repository, request.ref, request.subdir)
         subject = subject_of(request, repository)
-        self._wallet.secret(request.credential, repository)
+        self._credentials.secret(request.credential, repository)
         revision = self._resolver.resolve(repository, request.credential, within=self._answer_seconds)
         recipe = None if revision is None else self._recipes.key(subject, revision)
         if recipe is not None and not request.force:

@@ -15,13 +15,14 @@ from binder_build.addresses import AddressPolicy
 from binder_build.api import BuildApi
 from binder_build.builds import Builds
 from binder_build.collection import Collection, usage
+from binder_build.credential_store import CredentialStore
+from binder_build.home_lock import HomeLock
 from binder_build.images import BuildLimits, Images
 from binder_build.leases import Leases
 from binder_build.log import Logs
 from binder_build.metrics import BuildMetrics
 from binder_build.network import BuildNetwork
-from binder_build.pipeline import Limits, Workshop
-from binder_build.place import Place
+from binder_build.pipeline import Adapters, Limits
 from binder_build.planner import Planner
 from binder_build.recipe import PlanSettings
 from binder_build.recipes import Recipes
@@ -32,7 +33,6 @@ from binder_build.settings import BuildSettings, completed
 from binder_build.source import FetchLimits, Revision, Source
 from binder_build.store import AttemptStore
 from binder_build.templates import Templates
-from binder_build.wallet import Wallet
 from binder_build.workers import Workers
 from binder_client.client import Client
 from binder_protocol.models.quantities import memory_bytes, millicpus
@@ -61,7 +61,7 @@ def build_app(settings: BuildSettings) -> FastAPI:
 
     policy = AddressPolicy(settings.allow_hosts)
     source = Source(work, policy, ssh_key=settings.ssh_key, known_hosts=settings.known_hosts)
-    wallet = Wallet(settings.credentials_file)
+    credentials = CredentialStore(settings.credentials_file)
     network = _network(settings)
     images = Images(
         work, host=settings.docker_host, builder=settings.builder, network=network, parallel=settings.workers
@@ -77,8 +77,10 @@ def build_app(settings: BuildSettings) -> FastAPI:
         keep=settings.keep_images,
     )
 
-    shop = Workshop(store, source, wallet, recipes, images, collection, templates, work, settings.registry, limits)
-    runner = Runner(store, leases, logs, counts, shop, restarts=settings.restarts, logs_kept=settings.keep_logs)
+    adapters = Adapters(
+        store, source, credentials, recipes, images, collection, templates, work, settings.registry, limits
+    )
+    runner = Runner(store, leases, logs, counts, adapters, restarts=settings.restarts, logs_kept=settings.keep_logs)
     workers = Workers(
         leases,
         runner.run,
@@ -90,13 +92,13 @@ def build_app(settings: BuildSettings) -> FastAPI:
     counts.watch(lambda: len(store.turns()[0]), lambda: workers.running)
 
     def ask(repository: Repository, credential: str | None, cancel: threading.Event) -> Revision:
-        secret = wallet.secret(credential, repository)
+        secret = credentials.secret(credential, repository)
         return source.resolve(repository, credential=secret, seconds=settings.resolve_seconds, cancel=cancel)
 
     resolver = Resolver(ask)
     planner = Planner(
         source=source,
-        wallet=wallet,
+        credentials=credentials,
         recipes=recipes,
         work=work,
         at_once=settings.plan_workers,
@@ -106,7 +108,7 @@ def build_app(settings: BuildSettings) -> FastAPI:
     builds = Builds(
         store=store,
         resolver=resolver,
-        wallet=wallet,
+        credentials=credentials,
         recipes=recipes,
         images=images,
         templates=templates,
@@ -127,7 +129,7 @@ def build_app(settings: BuildSettings) -> FastAPI:
                 Check("registry", templates.ping),
                 Check("workers", workers.alive),
             ],
-            resources=[Place(state, work), resolver, planner, workers],
+            resources=[HomeLock(state, work), resolver, planner, workers],
             database=database,
             metrics=metrics,
         )

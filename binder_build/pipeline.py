@@ -9,18 +9,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from binder_build.collection import Collection
-from binder_build.diary import Diary
+from binder_build.credential_store import CredentialStore
 from binder_build.images import BuildLimits, BuiltImage, Images
 from binder_build.job import Job
 from binder_build.recipe import Recipe
 from binder_build.recipes import Recipes
+from binder_build.recorder import Recorder
 from binder_build.records import Attempt
 from binder_build.repository import parse_repository
 from binder_build.source import Checkout, FetchLimits, Revision, Source
 from binder_build.store import AttemptStore
 from binder_build.templates import Templates, spec_of
 from binder_build.tree import Tree
-from binder_build.wallet import Wallet
 from binder_protocol.models import BuildPhase, TemplateSpec
 
 _SHORT_COMMIT = 12
@@ -38,12 +38,12 @@ class Limits:
 
 
 @dataclass(frozen=True)
-class Workshop:
+class Adapters:
     """What attempts are made with. `work` is for their files, `registry` where images are pushed to, if anywhere."""
 
     store: AttemptStore
     source: Source
-    wallet: Wallet
+    credentials: CredentialStore
     recipes: Recipes
     images: Images
     collection: Collection
@@ -56,14 +56,14 @@ class Workshop:
 class Pipeline:
     """One attempt on its way."""
 
-    def __init__(self, shop: Workshop, job: Job, diary: Diary) -> None:
+    def __init__(self, adapters: Adapters, job: Job, recorder: Recorder) -> None:
         request = job.attempt.subject.request
-        self._shop = shop
-        self._limits = shop.limits
+        self._adapters = adapters
+        self._limits = adapters.limits
         self._job = job
-        self._diary = diary
+        self._recorder = recorder
         self._repository = parse_repository(request.repository, request.ref, request.subdir)
-        self._files = shop.work / f"{job.attempt.name}-{job.attempt.number}"
+        self._files = adapters.work / f"{job.attempt.name}-{job.attempt.number}"
 
     @property
     def _attempt(self) -> Attempt:
@@ -80,7 +80,7 @@ class Pipeline:
                 reference = self._reference(revision)
                 image = self._build(checkout, recipe, revision, reference)
                 spec = spec_of(self._attempt.subject, revision, recipe, image, self._push(image, reference))
-                self._diary.learn(spec=spec)
+                self._recorder.learn(spec=spec)
         finally:
             shutil.rmtree(self._files, ignore_errors=True)
         self._register(spec)
@@ -88,32 +88,32 @@ class Pipeline:
     def _resolve(self) -> Revision:
         if self._attempt.revision is not None:
             return self._attempt.revision
-        with self._diary.phase(BuildPhase.FETCHING, self._limits.fetch.seconds):
-            revision = self._shop.source.resolve(
+        with self._recorder.phase(BuildPhase.FETCHING, self._limits.fetch.seconds):
+            revision = self._adapters.source.resolve(
                 self._repository,
                 credential=self._secret(),
                 seconds=self._limits.fetch.seconds,
                 cancel=self._job.cancel,
             )
-            self._diary.learn(revision=revision, recipe=self._shop.recipes.key(self._attempt.subject, revision))
+            self._recorder.learn(revision=revision, recipe=self._adapters.recipes.key(self._attempt.subject, revision))
         return revision
 
     def _kept_image(self, revision: Revision) -> TemplateSpec | None:
         """What an earlier attempt made by the same recipe, if it is still there and nobody forces a new one."""
         if self._attempt.subject.request.force:
             return None
-        recipe = self._shop.recipes.key(self._attempt.subject, revision)
-        earlier = self._shop.store.with_image(self._attempt.name, recipe)
-        if earlier is None or earlier.spec is None or not self._shop.images.exists(earlier.spec.image):
+        recipe = self._adapters.recipes.key(self._attempt.subject, revision)
+        earlier = self._adapters.store.with_image(self._attempt.name, recipe)
+        if earlier is None or earlier.spec is None or not self._adapters.images.exists(earlier.spec.image):
             return None
-        self._diary.note(f"attempt {earlier.number} built this commit already; its image is taken")
-        self._diary.learn(cached=True, buildpack=earlier.buildpack, spec=earlier.spec, reference=earlier.reference)
+        self._recorder.note(f"attempt {earlier.number} built this commit already; its image is taken")
+        self._recorder.learn(cached=True, buildpack=earlier.buildpack, spec=earlier.spec, reference=earlier.reference)
         return earlier.spec
 
     def _fetch(self, revision: Revision) -> Checkout:
-        with self._diary.phase(BuildPhase.FETCHING, self._limits.fetch.seconds):
-            self._shop.collection.make_room(self._diary.note)
-            return self._shop.source.fetch(
+        with self._recorder.phase(BuildPhase.FETCHING, self._limits.fetch.seconds):
+            self._adapters.collection.make_room(self._recorder.note)
+            return self._adapters.source.fetch(
                 self._repository,
                 revision,
                 self._files / "source",
@@ -121,21 +121,21 @@ class Pipeline:
                 submodules=self._attempt.subject.request.options.submodules,
                 credential=self._secret(),
                 cancel=self._job.cancel,
-                on_note=self._diary.note,
+                on_note=self._recorder.note,
             )
 
     def _plan(self, checkout: Checkout, revision: Revision) -> Recipe:
-        with self._diary.phase(BuildPhase.PLANNING, self._limits.plan_seconds):
-            recipe = self._shop.recipes.recipe(Tree(checkout.path, revision.subdir), self._repository)
-            self._diary.learn(buildpack=recipe.buildpack)
-            self._diary.note(f"{recipe.buildpack}: {recipe.reason}")
+        with self._recorder.phase(BuildPhase.PLANNING, self._limits.plan_seconds):
+            recipe = self._adapters.recipes.recipe(Tree(checkout.path, revision.subdir), self._repository)
+            self._recorder.learn(buildpack=recipe.buildpack)
+            self._recorder.note(f"{recipe.buildpack}: {recipe.reason}")
             for warning in recipe.warnings:
-                self._diary.note(f"warning: {warning}")
+                self._recorder.note(f"warning: {warning}")
             return recipe
 
     def _build(self, checkout: Checkout, recipe: Recipe, revision: Revision, reference: str) -> BuiltImage:
-        with self._image_only_if_used(reference), self._diary.phase(BuildPhase.BUILDING, self._limits.build.seconds):
-            return self._shop.images.build(
+        with self._image_only_if_used(reference), self._recorder.phase(BuildPhase.BUILDING, self._limits.build.seconds):
+            return self._adapters.images.build(
                 Tree(checkout.path, revision.subdir).root,
                 recipe,
                 tag=reference,
@@ -143,44 +143,44 @@ class Pipeline:
                 limits=self._limits.build,
                 epoch=checkout.committed_at,
                 no_cache=self._attempt.subject.request.force,
-                on_event=self._diary.progress,
+                on_event=self._recorder.progress,
                 cancel=self._job.cancel,
             )
 
     def _push(self, image: BuiltImage, reference: str) -> str:
         """What the template launches: the image's id here, or its digest where it was pushed to."""
-        if self._shop.registry is None:
+        if self._adapters.registry is None:
             return image.id
-        with self._image_only_if_used(reference), self._diary.phase(BuildPhase.PUSHING, self._limits.push_seconds):
-            return self._shop.images.push(
+        with self._image_only_if_used(reference), self._recorder.phase(BuildPhase.PUSHING, self._limits.push_seconds):
+            return self._adapters.images.push(
                 reference,
                 seconds=self._limits.push_seconds,
-                on_event=self._diary.progress,
+                on_event=self._recorder.progress,
                 cancel=self._job.cancel,
             )
 
     @contextmanager
     def _image_only_if_used(self, reference: str) -> Iterator[None]:
         """Kept in the row before there is an image, so that none is forgotten; gone with what fails within."""
-        self._diary.learn(reference=reference)
+        self._recorder.learn(reference=reference)
         try:
             yield
             self._job.check()
         except BaseException:
-            self._shop.images.remove(reference)
-            self._diary.learn(reference=None)
+            self._adapters.images.remove(reference)
+            self._recorder.learn(reference=None)
             raise
 
     def _register(self, spec: TemplateSpec) -> None:
-        with self._diary.phase(BuildPhase.REGISTERING, self._limits.register_seconds):
-            template = self._job.wait_for(lambda: self._shop.templates.register(spec))
-            self._diary.learn(template=template.name)
+        with self._recorder.phase(BuildPhase.REGISTERING, self._limits.register_seconds):
+            template = self._job.wait_for(lambda: self._adapters.templates.register(spec))
+            self._recorder.learn(template=template.name)
 
     def _reference(self, revision: Revision) -> str:
         """The image's name on the engine; an earlier image of this commit keeps its own: templates may launch it."""
-        repository = f"{self._shop.registry or 'binder'}/{self._attempt.name}"
+        repository = f"{self._adapters.registry or 'binder'}/{self._attempt.name}"
         reference = f"{repository}:{revision.commit[:_SHORT_COMMIT]}"
-        if self._shop.store.reference_taken(reference, self._attempt):
+        if self._adapters.store.reference_taken(reference, self._attempt):
             return f"{reference}-{self._attempt.number}"
         return reference
 
@@ -192,4 +192,4 @@ class Pipeline:
         }
 
     def _secret(self) -> str | None:
-        return self._shop.wallet.secret(self._attempt.subject.request.credential, self._repository)
+        return self._adapters.credentials.secret(self._attempt.subject.request.credential, self._repository)

@@ -10,12 +10,12 @@ from collections import OrderedDict
 from pathlib import Path
 
 from binder_build.admission import subject_of
+from binder_build.credential_store import CredentialStore
 from binder_build.process import Cancelled
 from binder_build.recipes import Recipes
 from binder_build.repository import Repository, parse_repository
 from binder_build.source import FetchLimits, Revision, Source
 from binder_build.tree import Tree
-from binder_build.wallet import Wallet
 from binder_protocol.errors import BuildTimeout, Unavailable
 from binder_protocol.models import BuildRequest, Plan, PlanRequest
 
@@ -30,7 +30,7 @@ class Planner:
         self,
         *,
         source: Source,
-        wallet: Wallet,
+        credentials: CredentialStore,
         recipes: Recipes,
         work: Path,
         at_once: int,
@@ -38,7 +38,7 @@ class Planner:
         seconds: float,
     ) -> None:
         self._source = source
-        self._wallet = wallet
+        self._credentials = credentials
         self._recipes = recipes
         self._work = work
         self._free = threading.BoundedSemaphore(at_once)
@@ -58,7 +58,7 @@ class Planner:
     def plan(self, request: PlanRequest) -> Plan:
         """Raises what is wrong with the repository, BuildTimeout, and Unavailable where too many ask at once."""
         repository = parse_repository(request.repository, request.ref, request.subdir)
-        secret = self._wallet.secret(request.credential, repository)
+        secret = self._credentials.secret(request.credential, repository)
         if not self._free.acquire(timeout=_WAIT_SECONDS):
             raise Unavailable("other plans are being made", retry_after=10)
         try:

@@ -6,13 +6,13 @@ from dataclasses import replace
 
 import structlog
 
-from binder_build.diary import Diary
 from binder_build.job import Job, Stop
 from binder_build.leases import Leases
 from binder_build.log import LogName, Logs
 from binder_build.metrics import BuildMetrics
-from binder_build.pipeline import Pipeline, Workshop
+from binder_build.pipeline import Adapters, Pipeline
 from binder_build.process import Cancelled
+from binder_build.recorder import Recorder
 from binder_build.records import Attempt, failure_of
 from binder_build.store import AttemptStore
 from binder_protocol.errors import BinderError, BuildTimeout, Interrupted
@@ -32,7 +32,7 @@ class Runner:
         leases: Leases,
         logs: Logs,
         metrics: BuildMetrics,
-        shop: Workshop,
+        adapters: Adapters,
         *,
         restarts: int,
         logs_kept: int,
@@ -41,7 +41,7 @@ class Runner:
         self._leases = leases
         self._logs = logs
         self._metrics = metrics
-        self._shop = shop
+        self._adapters = adapters
         self._restarts = restarts
         self._logs_kept = logs_kept
 
@@ -49,11 +49,11 @@ class Runner:
         """Takes an attempt to its end. Raises only where that can't be kept: the attempt's lease runs out then."""
         attempt = job.attempt
         writer = self._logs.write(LogName(attempt.name, attempt.number))
-        diary = Diary(job, self._store, writer, self._metrics)
+        recorder = Recorder(job, self._store, writer, self._metrics)
         try:
             if attempt.tries > 1:
-                diary.note("the service died in the middle of this build; it starts over")
-            self._run(job, diary)
+                recorder.note("the service died in the middle of this build; it starts over")
+            self._run(job, recorder)
         finally:
             writer.close()
             self._logs.keep(attempt.name, self._logs_kept)
@@ -78,34 +78,34 @@ class Runner:
         writer.end(attempt.status.value, text)
         writer.close()
 
-    def _run(self, job: Job, diary: Diary) -> None:
+    def _run(self, job: Job, recorder: Recorder) -> None:
         try:
-            Pipeline(self._shop, job, diary).run()
-            diary.end(BuildStatus.COMPLETED)
+            Pipeline(self._adapters, job, recorder).run()
+            recorder.end(BuildStatus.COMPLETED)
         except Cancelled:
-            self._stopped(job, diary)
+            self._stopped(job, recorder)
         except BinderError as error:
             # What the engine says when it is interrupted differs; the reason is ours to tell.
             if job.reason is not None:
-                self._stopped(job, diary)
+                self._stopped(job, recorder)
             else:
-                _failed(diary, error)
+                _failed(recorder, error)
         except Exception:  # a fault of ours must end the attempt, too
             log.exception("a build failed in a way nobody foresaw", build=job.attempt.name, attempt=job.attempt.number)
-            _failed(diary, BinderError("the service failed in a way nobody foresaw; its log says how"))
+            _failed(recorder, BinderError("the service failed in a way nobody foresaw; its log says how"))
 
-    def _stopped(self, job: Job, diary: Diary) -> None:
+    def _stopped(self, job: Job, recorder: Recorder) -> None:
         match job.reason:
             case Stop.CANCELLED:
-                diary.end(BuildStatus.CANCELLED)
+                recorder.end(BuildStatus.CANCELLED)
             case Stop.OVERDUE:
-                _failed(diary, BuildTimeout(f"{diary.phase_now} took longer than it may"))
+                _failed(recorder, BuildTimeout(f"{recorder.phase_now} took longer than it may"))
             case Stop.STOPPING:
-                diary.note("the service stops; the build starts over when it is back")
+                recorder.note("the service stops; the build starts over when it is back")
                 self._leases.put_back(job.attempt)
             case Stop.LOST:
                 log.warning("another service took a build", build=job.attempt.name, attempt=job.attempt.number)
 
 
-def _failed(diary: Diary, error: BinderError) -> None:
-    diary.end(BuildStatus.FAILED, error.message, failure=failure_of(error))
+def _failed(recorder: Recorder, error: BinderError) -> None:
+    recorder.end(BuildStatus.FAILED, error.message, failure=failure_of(error))
