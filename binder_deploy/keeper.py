@@ -139,12 +139,13 @@ class Sampler:
 @dataclass(frozen=True)
 class Patience:
     """`grace`: nothing is culled sooner after it was deployed; `give_up`: the longest a launch takes; `keep`: how long
-    the records of ended applications are kept.
+    the records of ended applications are kept; `look`: how often network and firewall are looked at.
     """
 
     grace: timedelta
     give_up: timedelta
     keep: timedelta
+    look: timedelta
 
 
 class Keeper:
@@ -164,7 +165,8 @@ class Keeper:
         self._patience = patience
         self._watching_since = watching_since
         self._activity_known = activity_known
-        self._forgot = datetime.min.replace(tzinfo=UTC)
+        self._forgot = self._looked = datetime.min.replace(tzinfo=UTC)
+        self._watched: datetime | None = None
 
     def step(self) -> None:
         """One pass; where the backend doesn't answer, nothing can be said of any application, and nothing is done."""
@@ -174,9 +176,12 @@ class Keeper:
             log.warning("nothing could be reconciled", error=error.message)
 
     def _pass(self) -> None:
-        self._backend.ping()
         watching_since = self._watching_since()
         looked = _now()
+        # Not at every ending, for it costs several programs' runs; but whenever the engine was away.
+        if looked - self._looked >= self._patience.look or watching_since != self._watched:
+            self._backend.ping()
+            self._looked, self._watched = looked, watching_since
         # In this order: a container has its record before it is made, so none is taken for an orphan.
         instances = {each.id: each for each in self._backend.instances()}
         records = self._applications.store.active()

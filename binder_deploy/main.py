@@ -63,6 +63,7 @@ def build_app(
         grace=timedelta(seconds=settings.cull_grace),
         give_up=timedelta(seconds=2 * settings.start_timeout),
         keep=timedelta(seconds=settings.keep_records),
+        look=timedelta(seconds=settings.reconcile_every),
     )
     keeper = Keeper(
         applications, backend, patience,
