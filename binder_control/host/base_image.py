@@ -24,6 +24,7 @@ _PULLED = f"debian:{_RELEASE}-slim"
 _IMPORTED = f"binder-debian:{_RELEASE}"
 _ROOT = DIRECTORY.parent / "debian"
 _PROBE_SECONDS = 20
+_BOOTSTRAP_TRIES = 3
 _PULL_SECONDS = 600
 _BUILD_SECONDS = 1_800
 
@@ -99,8 +100,7 @@ class BaseImage:
             InstallPackages(debootstrap_packages(self._distribution)).perform(machine)
             machine.run(["rm", "-rf", str(_ROOT)], root=True)
             machine.run(["mkdir", "-p", str(_ROOT)], root=True)
-            bootstrap = ["debootstrap", "--variant=minbase", _RELEASE, str(_ROOT), *debian_mirror(self._distribution)]
-            machine.run(bootstrap, root=True, timeout=_BUILD_SECONDS)
+            self._bootstrap()
             machine.pipe(
                 ["tar", "--create", "--numeric-owner", f"--directory={_ROOT}", *_left_out(), "."],
                 ["docker", "import", "--change", 'CMD ["bash"]', "-", _IMPORTED],
@@ -113,6 +113,17 @@ class BaseImage:
             ) from error
         finally:
             machine.run(["rm", "-rf", str(_ROOT)], root=True)
+
+    def _bootstrap(self) -> None:
+        """A mirror that drops a connection fails debootstrap; the next try goes on with what it has."""
+        command = ["debootstrap", "--variant=minbase", _RELEASE, str(_ROOT), *debian_mirror(self._distribution)]
+        for tries_left in reversed(range(_BOOTSTRAP_TRIES)):
+            try:
+                self._machine.run(command, root=True, timeout=_BUILD_SECONDS)
+                return
+            except HostError:
+                if not tries_left:
+                    raise
 
     def _inspect(self, image: str, template: str) -> str:
         try:
