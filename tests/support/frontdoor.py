@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import http.client
 import socket
 import subprocess
-import urllib.error
-import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from binder_control import frontdoor
+from binder_deploy.probe import PAGE_HEADER
 from tests.support.eventually import eventually
 
 
@@ -48,7 +48,7 @@ def front_door(door: Door, directory: Path, *, home: str, urls: Mapping[str, str
     with (directory / "traefik.log").open("wb") as log:
         process = subprocess.Popen(frontdoor.command(static), stdout=log, stderr=log)
     try:
-        eventually(lambda: _pings(door.metrics), within=20, what="Traefik's start")
+        eventually(lambda: _has_routes(door.web), within=20, what="Traefik's start")
         yield door
     finally:
         process.terminate()
@@ -59,9 +59,14 @@ def front_door(door: Door, directory: Path, *, home: str, urls: Mapping[str, str
             process.wait(10)
 
 
-def _pings(port: int) -> bool:
+def _has_routes(port: int) -> bool:
+    """Whether the routes are read: a moment after its start Traefik knows none, and answers 404 by itself."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2)
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/ping", timeout=2) as answer:
-            return bool(answer.status == 200)
-    except (OSError, urllib.error.URLError):
+        connection.request("GET", "/user/none/")
+        answer = connection.getresponse()
+        return answer.status != http.client.NOT_FOUND or answer.headers.get(PAGE_HEADER) is not None
+    except OSError:
         return False
+    finally:
+        connection.close()
