@@ -12,6 +12,7 @@ from starlette.responses import Response
 from binder_deploy.applications import Applications
 from binder_deploy.preloads import Preloads
 from binder_deploy.records import Record, application
+from binder_deploy.routes import as_reached
 from binder_deploy.stories import Stories
 from binder_protocol.models import (
     Application,
@@ -95,7 +96,11 @@ class DeployApi:
 
     def _shown(self, record: Record, http: Request) -> Application:
         # An id is in its application's address, which people share; it must not be enough to learn the token.
-        return application(record, may_open=record.anonymous or self._has_key(http))
+        shown = application(record, may_open=record.anonymous or self._has_key(http))
+        if shown.location is None:
+            return shown
+        scheme, host = http.headers.get("x-forwarded-proto"), http.headers.get("x-forwarded-host")
+        return shown.model_copy(update={"location": as_reached(shown.location, scheme=scheme, host=host)})
 
     def _has_key(self, http: Request) -> bool:
         return self._keys.caller(http.scope["headers"]).authorized

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from urllib.parse import quote
+import ipaddress
+import re
+from urllib.parse import quote, urlsplit
 
 from binder_deploy.launches import Launch, base_path
 from binder_protocol.models import Access
@@ -12,6 +14,7 @@ PAGES, GUARD, STRIP = "binder-pages@file", "binder-guard@file", "binder-strip@fi
 """Middlewares that binder_control writes into the front door's own configuration."""
 
 _PREFIX = "binder-"
+_HOST = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]{0,252}[A-Za-z0-9])?|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?")
 _PRIORITY = 1_000
 
 
@@ -54,3 +57,21 @@ def labels(launch: Launch, *, network: str, own_login: bool) -> dict[str, str]:
 def location(front_door: str, identity: str, secret: str) -> str:
     """The address that opens an application, with its token where it has one."""
     return f"{front_door}{base_path(identity)}" + (f"?token={quote(secret, safe='')}" if secret else "")
+
+
+def as_reached(location: str, *, scheme: str | None, host: str | None) -> str:
+    """`location` by the name under which the front door was asked, where it is on loopback: nobody set `public-url`.
+
+    `scheme` and `host` are what the front door says of the request, in headers that it takes from no client.
+    """
+    given = urlsplit(location)
+    if not _is_loopback(given.hostname or "") or host is None or not _HOST.fullmatch(host):
+        return location
+    return given._replace(scheme="https" if scheme == "https" else "http", netloc=host).geturl()
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -173,6 +173,13 @@ def test_without_a_key_the_status_tells_no_token(deployed: Deployment) -> None:
     assert json.loads(seen.body)["location"] == bare(application.location)
 
 
+def test_a_location_is_told_by_the_name_under_which_the_front_door_was_asked(deployed: Deployment) -> None:
+    application = deployed.launch()
+    address = f"{deployed.door.url}/applications/server/{application.id}"
+    seen = see(address, Host="binder.example:99", X_Forwarded_Host="evil.example", X_Forwarded_Proto="https")
+    assert json.loads(seen.body)["location"] == f"http://binder.example:99/user/{application.id}/"
+
+
 def test_a_web_socket_passes_with_the_token_and_not_without(deployed: Deployment) -> None:
     application = _echo(deployed)
     address = bare(application.location).replace("http", "ws")

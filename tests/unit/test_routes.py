@@ -48,3 +48,27 @@ def test_only_containers_of_this_suite_get_routes() -> None:
     assert config["entryPoints"]["metrics"]["address"].startswith("127.0.0.1:")
     idle = config["serversTransport"]["forwardingTimeouts"]["idleConnTimeout"]
     assert idle == f"{activity.IDLE_SECONDS}s"
+
+
+@pytest.mark.parametrize(
+    ("location", "scheme", "host", "reached"),
+    [
+        (
+            "http://127.0.0.1:8080/user/a/?token=t",
+            "http",
+            "binder.example:8080",
+            "http://binder.example:8080/user/a/?token=t",
+        ),
+        ("http://localhost:8080/user/a/", "https", "binder.example", "https://binder.example/user/a/"),
+        ("http://[::1]:8080/user/a/", "http", "[2001:db8::1]:80", "http://[2001:db8::1]:80/user/a/"),
+        ("http://127.0.0.1:8080/user/a/", None, None, "http://127.0.0.1:8080/user/a/"),
+        ("https://set.example/user/a/", "http", "other.example", "https://set.example/user/a/"),
+        ("http://127.0.0.1:8080/user/a/", "http", "evil/x", "http://127.0.0.1:8080/user/a/"),
+        ("http://127.0.0.1:8080/user/a/", "http", "a\r\nb", "http://127.0.0.1:8080/user/a/"),
+        ("http://127.0.0.1:8080/user/a/", "javascript", "ok.example", "http://ok.example/user/a/"),
+    ],
+)
+def test_without_a_public_url_a_location_is_told_as_the_front_door_was_asked(
+    location: str, scheme: str | None, host: str | None, reached: str
+) -> None:
+    assert routes.as_reached(location, scheme=scheme, host=host) == reached
