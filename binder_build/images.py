@@ -92,7 +92,9 @@ class Images:
             everything = {**recipe.labels, **labels}
             job = BuildJob(context, recipe, tag, everything, limits or BuildLimits(), epoch, no_cache, work)
             self._builder.build(job, on_event, cancel)
-            image = self.inspect(_said(job.metadata, "containerimage.config.digest") or tag)
+            # An image's id is its configuration's digest, or its manifest's in an engine with containerd's image store.
+            said = (_said(job.metadata, f"containerimage.{kind}") for kind in ("config.digest", "digest"))
+            image = self.inspect(next((digest for digest in said if digest and self.exists(digest)), tag))
         self._refuse_labels(image, everything, recipe.base, tag)
         return image
 
