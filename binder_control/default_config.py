@@ -9,7 +9,7 @@ DEFAULT_CONFIG = """\
 # What stands below a table's name is for that service alone; what stands above them is for all.
 
 # log-level = "info"                        # debug, info, warning, error
-# public-url = "https://binder.example"     # the front door as people type it; else as they came in
+# public-url = "http://127.0.0.1:8080"      # the front door as people type it; on loopback: as they came in
 # host = "127.0.0.1"                        # where the services listen; the front door has its own, below
 # database-url = "sqlite:///…"              # one database for all services, for example postgresql+psycopg://…
 
