@@ -1,9 +1,9 @@
 """`python -m binder_build` runs the service."""
 
-from binder_protocol.service.lean import without_terminal_libraries
+from binder_protocol.service.lean import leave_out_unused
 
 if __name__ == "__main__":
-    without_terminal_libraries()
+    leave_out_unused()
     from binder_build.main import main
 
     main()

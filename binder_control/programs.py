@@ -98,7 +98,7 @@ def _of(service: Service, configuration: Configuration) -> Program:
     return Program(
         name=service.name,
         # -P: the working directory is no place to import from.
-        command=(sys.executable, "-P", "-m", "binder_control.lean", service.module),
+        command=(sys.executable, "-P", "-m", service.module),
         ports=(Port(settings.host, settings.port, f"[{service.name}] port"),),
         ready=f"{address(settings)}/readyz",
         stop_seconds=settings.stop_seconds + _SPARE_STOP_SECONDS,
