@@ -10,10 +10,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from binder_deploy.applications import Applications
+from binder_deploy.output import Output
 from binder_deploy.preloads import Preloads
 from binder_deploy.records import Record, application
 from binder_deploy.routes import as_reached
-from binder_deploy.stories import Stories
 from binder_protocol.models import (
     Application,
     ApplicationStatus,
@@ -33,9 +33,9 @@ Format = Literal["json", "text"]
 class DeployApi:
     """Speaks HTTP's words to the use cases."""
 
-    def __init__(self, applications: Applications, stories: Stories, preloads: Preloads, key: SecretStr | None) -> None:
+    def __init__(self, applications: Applications, output: Output, preloads: Preloads, key: SecretStr | None) -> None:
         self._applications = applications
-        self._stories = stories
+        self._output = output
         self._preloads = preloads
         self._keys = KeyCheck(key)
 
@@ -69,7 +69,7 @@ class DeployApi:
         follow: bool = False,
         format: Format = "json",  # noqa: A002
     ) -> Response:
-        return await self._stories.logs(template, id, follow=follow, text=format == "text", after=_after(http))
+        return await self._output.logs(template, id, follow=follow, text=format == "text", after=_after(http))
 
     async def events(
         self,
@@ -79,7 +79,7 @@ class DeployApi:
         follow: bool = False,
         format: Format = "json",  # noqa: A002
     ) -> Response:
-        return await self._stories.events(template, id, follow=follow, text=format == "text", after=_after(http))
+        return await self._output.events(template, id, follow=follow, text=format == "text", after=_after(http))
 
     def preload(self, template: str) -> Preload:
         return self._preloads.preload(template)

@@ -15,14 +15,16 @@ from binder_deploy.activity import FrontDoor
 from binder_deploy.api import DeployApi
 from binder_deploy.applications import Applications, Rules, Templates
 from binder_deploy.backends import Backend
-from binder_deploy.doorkeeper import Doorkeeper
-from binder_deploy.keeper import Closing, Keeper, Patience, Sampler, Watcher
+from binder_deploy.controller import Controller, Periods
+from binder_deploy.front_door import FrontDoorRoutes
+from binder_deploy.output import Output
 from binder_deploy.preloads import Preloads
 from binder_deploy.probe import Probe
 from binder_deploy.registry import RegistryTemplates
+from binder_deploy.sampler import Sampler
 from binder_deploy.settings import DeploySettings
 from binder_deploy.store import Store
-from binder_deploy.stories import Stories
+from binder_deploy.watcher import Closing, Watcher
 from binder_protocol.models.quantities import memory_bytes
 from binder_protocol.service import logs
 from binder_protocol.service.app import Service, create_app
@@ -56,21 +58,21 @@ def build_app(
     rules = Rules(settings.policy, settings.max_applications, settings.public_url if behind_front_door else None)
     applications = Applications(store, backend, templates, probe, launches, rules)
     preloads = Preloads(store, backend, templates, loads)
-    stories = Stories(applications, backend)
+    output = Output(applications, backend)
 
     sampler = Sampler(store, backend, FrontDoor(settings.front_door_metrics_url), every=settings.activity_every)
-    patience = Patience(
+    periods = Periods(
         grace=timedelta(seconds=settings.cull_grace),
         give_up=timedelta(seconds=2 * settings.start_timeout),
         keep=timedelta(seconds=settings.keep_records),
         look=timedelta(seconds=settings.reconcile_every),
     )
-    keeper = Keeper(
-        applications, backend, patience,
+    controller = Controller(
+        applications, backend, periods,
         watching_since=lambda: watcher.watching_since,
         activity_known=lambda: sampler.known or not behind_front_door,
     )  # fmt: skip
-    reconciling = Loop("reconciler", keeper.step, every=settings.reconcile_every, longest=settings.reconcile_every)
+    reconciling = Loop("reconciler", controller.step, every=settings.reconcile_every, longest=settings.reconcile_every)
     sampling = Loop("activity", sampler.step, every=settings.activity_every, longest=settings.activity_every)
 
     def on_ending(identity: str) -> None:
@@ -85,7 +87,7 @@ def build_app(
     return create_app(
         Service(
             settings=settings,
-            api=DeployApi(applications, stories, preloads, settings.api_key),
+            api=DeployApi(applications, output, preloads, settings.api_key),
             checks=[Check("database", database.ping), Check("backend", backend.ping, deadline=10)],
             resources=[
                 closing,
@@ -98,7 +100,7 @@ def build_app(
                 *([sampling] if behind_front_door else []),
             ],
             database=database,
-            routers=[Doorkeeper(store, applications.waits.on).router()],
+            routers=[FrontDoorRoutes(store, applications.waits.on).router()],
             public_launch=settings.public_launch,
             metrics=metrics,
         )

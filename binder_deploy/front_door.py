@@ -23,7 +23,7 @@ _METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 _REMEMBERED = 10_000
 
 
-class Doorkeeper:
+class FrontDoorRoutes:
     """Tokens never change, so those that were asked for are remembered: a request of a guarded application costs no
     look into the database, and no thread.
     """

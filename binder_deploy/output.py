@@ -23,7 +23,7 @@ _ALL_LINES = 100_000
 _LOOK_SECONDS = 2.0
 
 
-class Stories:
+class Output:
     """Logs are numbered from 1 as the backend keeps them; the last lines of a failed application outlive it."""
 
     def __init__(self, applications: Applications, backend: Backend) -> None:
