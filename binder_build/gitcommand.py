@@ -18,6 +18,7 @@ from pathlib import Path
 
 from binder_build.process import follow
 from binder_build.repository import Repository
+from binder_build.ssh import Ssh
 
 MAX_OUTPUT = 16_000_000
 _MAX_ERROR = 8_000
@@ -90,14 +91,12 @@ def remote_for(
     addresses: Sequence[str],
     *,
     askpass: Path | None = None,
-    ssh_key: Path | None = None,
-    known_hosts: Path | None = None,
+    ssh: Ssh | None = None,
 ) -> Remote:
     """The way to `repository` that leads to `addresses` alone, whatever a resolver would say by then."""
     if repository.scheme == "ssh":
-        options = _ssh_options(repository, addresses[0], ssh_key, known_hosts)
         # git gives this to a shell; every word is ours or was checked, and is quoted.
-        command = shlex.join(["ssh", *(word for option in options for word in ("-o", option))])
+        command = shlex.join((ssh or Ssh()).command(repository, addresses[0]))
         return Remote(repository.url, (), {"GIT_SSH_COMMAND": command, "GIT_SSH_VARIANT": "ssh"})
     shown = [f"[{address}]" if ":" in address else address for address in addresses]
     config = (
@@ -106,27 +105,6 @@ def remote_for(
         else (f"http.curloptResolve={repository.host}:{repository.port}:{','.join(shown)}",)
     )
     return Remote(repository.url, config, {"GIT_ASKPASS": str(askpass)} if askpass else {})
-
-
-def _ssh_options(repository: Repository, address: str, key: Path | None, known_hosts: Path | None) -> list[str]:
-    options = [
-        f"HostName={address}",
-        f"HostKeyAlias={repository.host}",
-        "BatchMode=yes",
-        "ConnectTimeout=20",
-        "ForwardAgent=no",
-        "ClearAllForwardings=yes",
-        "PermitLocalCommand=no",
-        "ProxyCommand=none",
-        "ControlPath=none",
-        "UpdateHostKeys=no",
-        f"StrictHostKeyChecking={'yes' if known_hosts else 'accept-new'}",
-    ]
-    if known_hosts:
-        options.append(f"UserKnownHostsFile={known_hosts}")
-    if key:
-        options += [f"IdentityFile={key}", "IdentitiesOnly=yes"]
-    return options
 
 
 class GitCommand:

@@ -14,6 +14,7 @@ from binder_build.gitcommand import GitCommand, GitFailed, OutputTooLarge, remot
 from binder_build.process import DeadlinePassed
 from binder_build.redirects import final_repository
 from binder_build.repository import Repository
+from binder_build.ssh import Ssh
 from binder_protocol.errors import (
     InvalidRepository,
     RefNotFound,
@@ -30,6 +31,10 @@ class WholeOnly(Exception):
 _REDIRECTED = re.compile(r"returned error: 30[12378]")
 _NO_SINGLE = re.compile(r"dumb http transport does not support|unadvertised object|does not support shallow", re.I)
 _NO_SUCH_REF = re.compile(r"not our ref|couldn't find remote ref|no such remote ref|unexpected object|bad object", re.I)
+_NO_KEY = re.compile(
+    r"unprotected private key|^load key|^no such identity|identity file .* not accessible", re.I | re.M
+)
+_DENIED = re.compile(r"permission denied \([a-z]|no supported authentication methods", re.I)
 _NO_REPOSITORY = re.compile(
     r"not found|does not exist|not appear to be a git repository|returned error: (401|403|404|410)"
     r"|authentication failed|could not read (username|password)|terminal prompts disabled|permission denied"
@@ -49,7 +54,23 @@ def explained(failure: GitFailed, repository: Repository) -> Exception:
     if "returned error: 30" in text:
         return SourceUnreachable("the repository's server redirects without end")
     if "host key verification failed" in text.lower():
-        return SourceUnreachable(f"the ssh key of {repository.host} isn't known to this service")
+        return SourceUnreachable(
+            f"{repository.host} shows an ssh key by which this service doesn't know it",
+            suggestions=("use the repository's https address", "operator: correct the file of `known_hosts`"),
+        )
+    if _NO_KEY.search(text):
+        return SourceUnreachable(
+            "the ssh key of this service can't be used",
+            suggestions=("operator: `ssh_key` is a file without passphrase that the service's user alone can read",),
+        )
+    if _DENIED.search(text):
+        return SourceNotFound(
+            f"{repository.display_name} doesn't exist, or may not be read with the ssh key of this service",
+            suggestions=(
+                "use its https address, with a credential where it is private",
+                "operator: give the key of `ssh_key` read access",
+            ),
+        )
     if "certificate" in text.lower():
         return SourceUnreachable(
             f"the certificate of {repository.host} isn't trusted here",
@@ -71,8 +92,7 @@ class GitSession:
     git: GitCommand
     deadline: float
     cancel: threading.Event | None
-    ssh_key: Path | None
-    known_hosts: Path | None
+    ssh: Ssh
     askpass: Path | None
 
     @property
@@ -111,9 +131,7 @@ class GitSession:
         self, repository: Repository, before: list[str], after: list[str], watch: Callable[[], None] | None
     ) -> bytes:
         addresses = self.policy.addresses(repository.host, repository.port)
-        remote = remote_for(
-            repository, addresses, askpass=self.askpass, ssh_key=self.ssh_key, known_hosts=self.known_hosts
-        )
+        remote = remote_for(repository, addresses, askpass=self.askpass, ssh=self.ssh)
         words = [*before, *(remote.url if word == "{url}" else word for word in after)]
         return self.git.run(
             words, cwd=self.private, seconds=self.remaining, remote=remote, cancel=self.cancel, watch=watch

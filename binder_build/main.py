@@ -31,6 +31,7 @@ from binder_build.resolver import Resolver
 from binder_build.runner import Runner
 from binder_build.settings import BuildSettings, completed
 from binder_build.source import FetchLimits, Revision, Source
+from binder_build.ssh import Ssh
 from binder_build.store import AttemptStore
 from binder_build.templates import Templates
 from binder_build.workers import Workers
@@ -60,7 +61,8 @@ def build_app(settings: BuildSettings) -> FastAPI:
     logs = Logs(state / "logs", limit=settings.log_bytes)
 
     policy = AddressPolicy(settings.allow_hosts)
-    source = Source(work, policy, ssh_key=settings.ssh_key, known_hosts=settings.known_hosts)
+    ssh = Ssh(key=settings.ssh_key, known_hosts=settings.known_hosts, learned=state / "known_hosts")
+    source = Source(work, policy, ssh)
     credentials = CredentialStore(settings.credentials_file)
     network = _network(settings)
     images = Images(

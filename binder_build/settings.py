@@ -22,7 +22,9 @@ class BuildSettings(ServiceSettings):
     `restarts` times; then it has failed.
 
     Sources: `allow_hosts` names hosts, host:port pairs, addresses and networks that may be private.
-    `credentials_file` is TOML with a table per credential: `host` and `secret`; readable by its owner alone.
+    `ssh_key` is the one key shown to ssh servers, `known_hosts` lists those that are trusted; without it, the key that
+    a server shows first is remembered. `credentials_file` is TOML with a table per credential: `host` and `secret`;
+    readable by its owner alone.
 
     Engine: `docker_host` as in $DOCKER_HOST; `registry` is where images are pushed to, as host/path; none by default.
     `memory`, `cpu` and `pids` bind a build's steps; `frontends`: the frontend that a Dockerfile names is pulled.

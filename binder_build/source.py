@@ -21,6 +21,7 @@ from binder_build.gitsession import GitSession, WholeOnly
 from binder_build.listing import Listing, Submodule
 from binder_build.process import DeadlinePassed
 from binder_build.repository import Repository, is_commit, parse_repository
+from binder_build.ssh import Ssh
 from binder_protocol.errors import (
     BinderError,
     BuildTimeout,
@@ -74,15 +75,12 @@ class Source:
         self,
         work: Path,
         policy: AddressPolicy,
-        *,
-        ssh_key: Path | None = None,
-        known_hosts: Path | None = None,
+        ssh: Ssh | None = None,
     ) -> None:
-        """ssh uses `ssh_key` alone, where there is one; with `known_hosts` no other server is trusted."""
+        """Without `ssh` no server is trusted that is reached by it."""
         self._work = work
         self._policy = policy
-        self._ssh_key = ssh_key
-        self._known_hosts = known_hosts
+        self._ssh = ssh or Ssh()
 
     def resolve(
         self,
@@ -153,8 +151,7 @@ class Source:
                 git=GitCommand(private),
                 deadline=time.monotonic() + seconds,
                 cancel=cancel,
-                ssh_key=self._ssh_key,
-                known_hosts=self._known_hosts,
+                ssh=self._ssh,
                 askpass=askpass(private, secret, repository) if secret else None,
             )
         finally:

@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pytest
 
-ENGINES = ("docker", "browser", "npm")
+from tests.support import image_registry, ssh_server
+
+ENGINES = ("docker", "browser", "npm", "registry", "sshd")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -80,8 +82,18 @@ def _npm_missing() -> str | None:
     return f"there is no {' and no '.join(absent)}" if absent else None
 
 
+def _registry_missing() -> str | None:
+    return None if shutil.which(image_registry.PROGRAM) else "there is no docker-registry (the package's name, too)"
+
+
+def _sshd_missing() -> str | None:
+    return None if ssh_server.program() else "there is no sshd (package openssh-server)"
+
+
 PROBES: dict[str, Callable[[], str | None]] = {
     "docker": _docker_missing,
     "browser": _browser_missing,
     "npm": _npm_missing,
+    "registry": _registry_missing,
+    "sshd": _sshd_missing,
 }

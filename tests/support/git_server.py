@@ -73,6 +73,23 @@ class ServedRepository:
         self.git("update-index", "--add", "--cacheinfo", f"{mode},{blob},{path}")
 
 
+def create_repository(
+    root: Path, url: str, path: str, files: Mapping[str, str | bytes | None] | None
+) -> ServedRepository:
+    """A repository at `<path>.git` below `root`, which a server serves at `url`; see `GitServer.create`."""
+    bare, work = root / f"{path}.git", root / "work" / path
+    work.mkdir(parents=True)
+    for arguments in (
+        ["init", "--quiet", "--bare", "-b", "main", str(bare)],
+        ["init", "--quiet", "-b", "main", str(work)],
+    ):
+        subprocess.run(["git", *arguments], check=True, timeout=30, env={**os.environ, **_IDENTITY})
+    repository = ServedRepository(f"{url}/{path}.git", work, bare)
+    if files is not None:
+        repository.commit(files, "first")
+    return repository
+
+
 @dataclass
 class GitServer:
     """The server and its switches. Paths are those of URLs, such as `/owner/repo.git`; a rule holds for all below it.
@@ -92,18 +109,7 @@ class GitServer:
 
     def create(self, path: str, files: Mapping[str, str | bytes | None] | None = None) -> ServedRepository:
         """A repository at `/<path>.git` with branch main; with a first commit where `files` are given."""
-        bare = self.root / f"{path}.git"
-        work = self.root / "work" / path
-        work.mkdir(parents=True)
-        for arguments in (
-            ["init", "--quiet", "--bare", "-b", "main", str(bare)],
-            ["init", "--quiet", "-b", "main", str(work)],
-        ):
-            subprocess.run(["git", *arguments], check=True, timeout=30, env={**os.environ, **_IDENTITY})
-        repository = ServedRepository(f"{self.url}/{path}.git", work, bare)
-        if files is not None:
-            repository.commit(files, "first")
-        return repository
+        return create_repository(self.root, self.url, path, files)
 
     def rule(self, rules: Mapping[str, object] | set[str], path: str) -> str | None:
         """The longest prefix of `path` in `rules`."""
