@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 _STEP = re.compile(r"Step (\d+/\d+) : (.*)", re.S)
+_RETRYING = b"the registry doesn't take the image just now; the engine tries again for about a minute"
 _TIME = "1970-01-01T00:00:00Z"
 
 
@@ -99,12 +100,16 @@ def _report(messages: Iterator[dict[str, Any]], metadata: Path) -> int:
 
 
 def push(client: Any, job: dict[str, Any]) -> int:
-    """Pushes; the digest goes into the job's metadata file."""
+    """Pushes; the digest goes into the job's metadata file. That the engine tries again is said once."""
     repository, _, tag = job["reference"].rpartition(":")
+    told = False
     for message in client.push(repository, tag=tag, stream=True, decode=True):
         if "error" in message:
             print(f"ERROR: {message['error']}", flush=True)
             return 1
+        if not told and str(message.get("status", "")).startswith("Retrying"):
+            told = True
+            _print({"warnings": [{"short": base64.b64encode(_RETRYING).decode()}]})
         digest = (message.get("aux") or {}).get("Digest")
         if digest:
             Path(job["metadata"]).write_text(json.dumps({"containerimage.digest": digest}))

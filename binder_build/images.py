@@ -25,6 +25,8 @@ from binder_protocol.errors import BuildTimeout, EngineError, InvalidRepository
 # Docker hands an image's labels on to its containers: with these one could pretend to be another application.
 _RESERVED = re.compile(r"(?:traefik|org\.binder)\.", re.I)
 
+_LAST_WORDS = 20
+
 
 @dataclass(frozen=True, slots=True)
 class BuiltImage:
@@ -116,13 +118,21 @@ class Images:
             try:
                 code = self._builder.run_enginejob(job, following, seconds=seconds)
             except DeadlinePassed:
-                raise BuildTimeout(f"pushing the image took longer than {seconds:.0f} s") from None
+                raise BuildTimeout(
+                    f"pushing the image took longer than {seconds:.0f} s",
+                    details={"step": f"push {reference}", "log": following.records.words[-_LAST_WORDS:]},
+                ) from None
             digest = _said(metadata, "containerimage.digest")
         if code or digest is None:
-            reason = next(reversed(following.records.words), "the registry didn't say why")
+            said = following.records.words or ["the registry didn't say why"]
+            host = reference.partition("/")[0]
             raise EngineError(
-                f"the image could not be pushed: {reason.removeprefix('ERROR: ')}"[:500],
-                suggestions=("on the host: docker login REGISTRY, and see that the registry answers",),
+                f"the image could not be pushed: {said[-1].removeprefix('ERROR: ')}"[:500],
+                suggestions=(
+                    f"on the host: docker login {host}, as the user of the build service",
+                    f"see that {host} answers and has room",
+                ),
+                details={"step": f"push {reference}", "log": said[-_LAST_WORDS:]},
             )
         return f"{reference.rpartition(':')[0]}@{digest}"
 
