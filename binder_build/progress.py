@@ -17,10 +17,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
+from binder_build.dockerfile import NETWORK_CONTEXT
+
 MAX_LINE = 4_000
 MAX_LINES_OF_STEP = 20_000
 MAX_RECORD = 4_000_000
 _MAX_NAME = 300
+# The builder's own errands: its files and ours brought to it. People see those that fail.
+_OWN_STEPS = ("[internal] ", f"[context {NETWORK_CONTEXT}] ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +157,7 @@ class Records:
 class _Vertex:
     step: str
     lines: LineSplitter
+    own: bool
     started: bool = False
     ended: bool = False
     recent: deque[str] = field(default_factory=lambda: deque(maxlen=50))
@@ -202,8 +207,8 @@ class Progress:
         digest, name = str(record.get("digest", "")), str(record.get("name", ""))
         vertex = self._vertices.get(digest)
         if vertex is None:
-            vertex = self._vertices[digest] = _Vertex(self._title(name), LineSplitter())
-        quiet = name.startswith("[internal]") and not record.get("error")
+            vertex = self._vertices[digest] = _Vertex(self._title(name), LineSplitter(), name.startswith(_OWN_STEPS))
+        quiet = vertex.own and not record.get("error")
         if record.get("started") and not vertex.started and not quiet:
             vertex.started = True
             yield StepStarted(vertex.step)
@@ -229,7 +234,8 @@ class Progress:
     def _lines(self, vertex: _Vertex, lines: Iterator[str]) -> Iterator[Line]:
         for text in lines:
             vertex.recent.append(text)
-            yield Line(vertex.step, text)
+            if vertex.started or not vertex.own:
+                yield Line(vertex.step, text)
 
     def _title(self, name: str) -> str:
         flat = squeezed(name)

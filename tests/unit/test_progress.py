@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from binder_build.cgroup import StepGroups, StepLimits
+from binder_build.dockerfile import NETWORK_CONTEXT
 from binder_build.enginejob import ClassicRecords
 from binder_build.failures import Evidence, explain
 from binder_build.progress import (
@@ -174,13 +175,17 @@ def test_steps_of_a_recipe_have_its_titles_and_cached_ones_say_so() -> None:
     assert events == [StepStarted("install requirements.txt"), StepEnded("install requirements.txt", "cached")]
 
 
-def test_the_builders_own_errands_are_not_steps_unless_they_fail() -> None:
-    name = "[internal] load metadata for docker.io/library/x:1"
-    assert play(vertex(name, started=START, completed=END)) == []
-    assert [type(each) for each in play(vertex(name, started=START, completed=END, error="no"))] == [
-        StepStarted,
-        StepEnded,
-    ]
+@pytest.mark.parametrize(
+    "name", ["[internal] load metadata for docker.io/library/x:1", f"[context {NETWORK_CONTEXT}] load from client"]
+)
+def test_the_builders_own_errands_are_not_steps_unless_they_fail(name: str) -> None:
+    began, said = vertex(name, started=START), log(b"here\n")
+    assert play(began, said, vertex(name, started=START, completed=END)) == []
+    progress = Progress()
+    records = [began, said, vertex(name, started=START, completed=END, error="no")]
+    events = [event for record in records for event in progress.events(record)]
+    assert [type(each) for each in events] == [StepStarted, StepEnded]
+    assert progress.failure == Failure(name, "no", ("here",))
 
 
 def test_what_a_step_prints_is_never_an_event() -> None:
