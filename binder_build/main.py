@@ -37,7 +37,7 @@ from binder_build.templates import Templates
 from binder_build.workers import Workers
 from binder_client.client import Client
 from binder_protocol.models.quantities import memory_bytes, millicpus
-from binder_protocol.service.app import Service, create_app
+from binder_protocol.service.app import Closing, Service, create_app
 from binder_protocol.service.health import Check
 from binder_protocol.service.logs import request_id
 from binder_protocol.service.metrics import Metrics
@@ -131,7 +131,7 @@ def build_app(settings: BuildSettings) -> FastAPI:
                 Check("registry", templates.ping),
                 Check("workers", workers.alive),
             ],
-            resources=[HomeLock(state, work), resolver, planner, workers],
+            resources=[HomeLock(state, work), Closing(images.close), Closing(client.close), resolver, planner, workers],
             database=database,
             metrics=metrics,
         )

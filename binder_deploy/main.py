@@ -24,10 +24,10 @@ from binder_deploy.registry import RegistryTemplates
 from binder_deploy.sampler import Sampler
 from binder_deploy.settings import DeploySettings
 from binder_deploy.store import Store
-from binder_deploy.watcher import Closing, Watcher
+from binder_deploy.watcher import Watcher
 from binder_protocol.models.quantities import memory_bytes
 from binder_protocol.service import logs
-from binder_protocol.service.app import Service, create_app
+from binder_protocol.service.app import Closing, Service, create_app
 from binder_protocol.service.health import Check
 from binder_protocol.service.metrics import Metrics
 from binder_protocol.service.server import EXIT_CONFIG, serve

@@ -1,4 +1,4 @@
-"""Follows the endings of instances while the service runs, and closes the backend behind all others."""
+"""Follows the endings of instances while the service runs."""
 
 from __future__ import annotations
 
@@ -14,18 +14,6 @@ from binder_protocol.errors import EngineError
 log = structlog.get_logger()
 
 _SHORTEST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0
-
-
-class Closing:
-    """Calls `close` when everything that comes after it has stopped. A resource."""
-
-    def __init__(self, close: Callable[[], None]) -> None:
-        self._close = close
-
-    def start(self) -> None: ...
-
-    def stop(self) -> None:
-        self._close()
 
 
 class Watcher:

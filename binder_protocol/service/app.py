@@ -41,6 +41,18 @@ class Resource(Protocol):
     def stop(self) -> object: ...
 
 
+class Closing:
+    """Calls `close` when everything that comes after it has stopped. A resource."""
+
+    def __init__(self, close: Callable[[], None]) -> None:
+        self._close = close
+
+    def start(self) -> None: ...
+
+    def stop(self) -> None:
+        self._close()
+
+
 class ErrorBody(WireModel):
     """What every error looks like."""
 
