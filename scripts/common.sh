@@ -23,13 +23,18 @@ as_root() {
     fi
 }
 
-# Install those of the system's packages that are missing.
-need_packages() {
-    local missing=() package
+missing_packages() {
+    local package
     for package in "$@"; do
         [ "$(dpkg-query --show --showformat='${db:Status-Status}' "$package" 2>/dev/null)" = installed ] ||
-            missing+=("$package")
+            printf '%s\n' "$package"
     done
+}
+
+# Install those of the system's packages that are missing.
+need_packages() {
+    local missing
+    mapfile -t missing < <(missing_packages "$@")
     [ ${#missing[@]} -eq 0 ] && return
     command -v apt-get >/dev/null || fail "missing: ${missing[*]}" "Install them with this system's package manager."
     say "installing ${missing[*]}"
@@ -37,6 +42,23 @@ need_packages() {
     as_root "${apt[@]}" update >/dev/null
     as_root "${apt[@]}" install --no-install-recommends "${missing[@]}" >/dev/null
 }
+
+# The same for packages of which the programs alone are wanted: their services neither start now nor at the next boot.
+need_programs() (
+    missing="$(missing_packages "$@")"
+    [ -n "$missing" ] || exit 0
+    policy=/usr/sbin/policy-rc.d # what packages ask before they start a service
+    if [ ! -e "$policy" ]; then
+        trap 'as_root rm --force "$policy"' EXIT
+        printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null
+        as_root chmod 755 "$policy"
+    fi
+    need_packages "$@"
+    command -v systemctl >/dev/null || exit 0
+    dpkg-query --listfiles $missing | sed -n 's,.*/lib/systemd/system/\([^/@]*\),\1,p' | while read -r unit; do
+        as_root systemctl disable --quiet "$unit" >/dev/null 2>&1 || true
+    done
+)
 
 # make_environment EXTRA: the project with that extra in .venv. Does nothing where the same was done before.
 make_environment() {
