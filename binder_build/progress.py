@@ -92,8 +92,9 @@ class LineSplitter:
         for line in lines:
             yield from self._line(line)
         # A progress bar rewrites its line for minutes; only its last state is kept.
-        if "\r" in self._rest.rstrip("\r"):
-            self._rest = self._rest.rstrip("\r").rpartition("\r")[2]
+        shown = self._rest.rstrip("\r")
+        if "\r" in shown:
+            self._rest = shown.rpartition("\r")[2] + self._rest[len(shown) :]
         while len(self._rest) > MAX_LINE:
             piece, self._rest = self._rest[:MAX_LINE], self._rest[MAX_LINE:]
             yield from self._line(piece)

@@ -20,7 +20,9 @@ from tests.support import stub as wire
 from tests.support.eventually import eventually
 from tests.support.stub import Reply, Stub, event, log_line, stub_server
 
-PROGRAM = [sys.executable, "-c", "from binder_client.cli import main; main()"]
+# Who runs the tests in the background may have them ignore SIGINT, and a child would inherit that.
+_SIGINT = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+PROGRAM = [sys.executable, "-c", f"{_SIGINT}; from binder_client.cli import main; main()"]
 COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="posix: pseudo-terminals and signals")

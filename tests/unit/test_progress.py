@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from binder_build.cgroup import StepGroups, StepLimits
@@ -93,6 +93,7 @@ def test_no_line_moves_a_cursor_or_breaks_another_line(text: str) -> None:
     shown.encode()
 
 
+@example([b"a\rb\r", b" "])
 @given(st.lists(st.binary(max_size=50), max_size=20))
 def test_lines_are_the_same_however_the_bytes_arrive(chunks: list[bytes]) -> None:
     def lines(pieces: list[bytes]) -> list[str]:
