@@ -6,8 +6,11 @@ import json
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
+import psutil
 import pytest
 
 from binder_protocol.errors import (
@@ -25,6 +28,7 @@ from tests.support.building import KEY, Suite, build_suite
 from tests.support.eventually import eventually
 from tests.support.git_server import GitServer, git_server
 from tests.support.raw_http import Reply, exchange
+from tests.support.stub import stub_server
 
 JSON = ("Content-Type", "application/json")
 BEARER = ("Authorization", f"Bearer {KEY}")
@@ -219,3 +223,22 @@ def test_an_unknown_credential_is_refused_and_not_tried(suite: Suite, git: GitSe
     with pytest.raises(RequestError, match="credential"):
         suite.client.build.start(f"{git.url}/good/one.git", credential="other")
     assert len(git.requests) == asked
+
+
+def test_a_stopped_service_holds_no_connection_to_the_engine(tmp_path: Path) -> None:
+    with stub_server() as engine:
+        engine.on("GET /version", {"ApiVersion": "1.45"})
+        engine.on("GET /v1.45/_ping", {})
+        engine.on("GET /v1.45/images/binder-base:latest/json", {"Id": f"sha256:{'0' * 64}"})
+        port = urlsplit(engine.url).port
+
+        def connections() -> int:
+            ours = psutil.Process().net_connections("tcp")
+            return sum(
+                1 for each in ours if each.raddr and each.raddr.port == port and each.status == psutil.CONN_ESTABLISHED
+            )
+
+        with build_suite(tmp_path, docker_host=engine.url.replace("http:", "tcp:")) as suite:
+            exchange(suite.url, "GET", "/readyz")
+            assert connections() > 0
+        eventually(lambda: connections() == 0, what="the end of the connection")
