@@ -122,6 +122,20 @@ def test_a_push_that_is_cancelled_ends_within_five_seconds_and_leaves_nothing(
     assert registry.tags(f"people/{name}") == [tag_of(again)]
 
 
+def test_a_registry_that_fails_for_a_moment_is_tried_again_and_the_log_says_so(
+    suite: Suite, registry: ImageRegistry, git: GitServer
+) -> None:
+    source = git.create("own/moment", {"Dockerfile": "FROM binder-base:latest\nRUN date +%s%N > /tmp/when\n"})
+    registry.refused["/blobs/"] = 500
+    name = suite.client.build.start(source.url).name
+    notes = "the engine tries again"
+    eventually(lambda: any(notes in (line.text or "") for line in suite.client.build.logs(name)), within=60, every=0.2)
+    registry.refused.clear()
+    build = suite.ended(name)
+    assert build.status is BuildStatus.COMPLETED
+    assert sum(notes in (line.text or "") for line in suite.log(build)) == 1
+
+
 # The engine tries the upload of a layer again for most of a minute; that of the manifest it doesn't.
 @pytest.mark.parametrize(("status", "path"), [(401, "/v2/"), (500, "/manifests/")])
 def test_a_registry_that_refuses_fails_the_build_and_leaves_the_good_template(
