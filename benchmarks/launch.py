@@ -84,8 +84,7 @@ def suite(app: App) -> Iterator[Suite]:
         urls = {"registry": f"http://127.0.0.1:{registry}", "deploy": f"http://127.0.0.1:{deploy}"}
         for service in urls:
             stack.enter_context(_service(service, urls[service], environment))
-        directory = home / "front-door"
-        stack.enter_context(front_door(door, directory, home=instance_id(home), urls=urls, docker_url=DOCKER))
+        stack.enter_context(front_door(door, home / "front-door", urls=urls))
         client = stack.enter_context(Client(door.url, key))
         spec = TemplateSpec(name="bench", image=_image_id(), command=app.command, health_path=app.path)
         client.registry.register(spec)

@@ -23,8 +23,7 @@ def assemble(configuration: Configuration, environ: Mapping[str, str], report: R
     command = engine_command(configuration)
     if command:
         programs.insert(0, engine_program(command, SOCKET))
-    instance, engine_url = configuration.paths.ensure_instance(), EngineProbe.of(configuration).url
-    programs.append(front_door_program(configuration, instance=instance, engine_url=engine_url))
+    programs.append(front_door_program(configuration))
     environment = program_environment(configuration, environ)
     return Suite(configuration, programs, environment, report, EngineProbe.of(configuration).require)
 

@@ -1,7 +1,7 @@
 """The front door's configuration: what Traefik is told, as values. Pure, but for finding the program.
 
 The static part says where it listens and where routes come from. The dynamic part carries the services by path, and
-holds the middlewares that the labels of applications name (binder_deploy/routes.py). JSON is YAML, so it is written so.
+holds the middlewares that the routes of applications name (binder_deploy/routes.py). JSON is YAML, so it is written so.
 """
 
 from __future__ import annotations
@@ -53,8 +53,8 @@ def command(config: Path) -> list[str]:
     return [str(program()), f"--configfile={config}"]
 
 
-def static_config(doors: Doors, *, dynamic: Path, home: str, docker_url: str) -> str:
-    """The text of traefik.yml. Only containers of the suite `home` get routes."""
+def static_config(doors: Doors, *, routes: Path) -> str:
+    """The text of traefik.yml. `routes` is the directory of route files: one of the suite, others of applications."""
     return _text(
         {
             "global": {"checkNewVersion": False, "sendAnonymousUsage": False},
@@ -84,19 +84,14 @@ def static_config(doors: Doors, *, dynamic: Path, home: str, docker_url: str) ->
             "serversTransport": {"forwardingTimeouts": {"idleConnTimeout": f"{_IDLE_UPSTREAM_SECONDS}s"}},
             "providers": {
                 "providersThrottleDuration": "20ms",
-                "file": {"filename": str(dynamic), "watch": True},
-                "docker": {
-                    "endpoint": docker_url,
-                    "exposedByDefault": False,
-                    "constraints": f"Label(`org.binder.home`,`{home}`)",
-                },
+                "file": {"directory": str(routes), "watch": True},
             },
         }
     )
 
 
 def dynamic_config(urls: Mapping[str, str]) -> str:
-    """The text of routes.yml. `urls` are the services' addresses by section; the others have no route."""
+    """The text of suite.yml, the suite's own route file. `urls` are services' addresses by section; others have none."""
     routers: dict[str, Any] = {
         f"api-{section}": {
             "rule": f"PathRegexp(`^/({'|'.join(paths)})(/|$)`)",

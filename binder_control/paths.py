@@ -86,11 +86,6 @@ class Paths:
         """Makes the API key where there is none; returns whether it did."""
         return _write_once(self.key, secrets.token_urlsafe(32))
 
-    def ensure_instance(self) -> str:
-        """This suite's own id, by which an engine knows its containers; made at the first call."""
-        _write_once(self.instance, secrets.token_hex(8))
-        return self.instance.read_text(encoding="ascii").strip()
-
     def new_key(self) -> None:
         """Replaces the API key."""
         replacement = self.key.with_name("key.new")

@@ -58,13 +58,14 @@ def service_programs(configuration: Configuration) -> list[Program]:
     return [_of(service, configuration) for service in SERVICES]
 
 
-def front_door_program(configuration: Configuration, *, instance: str, engine_url: str) -> Program:
+def front_door_program(configuration: Configuration) -> Program:
     """Traefik. It works when it carries a request to a service and back.
 
-    Containers with the label of `instance`, on the engine at `engine_url`, get routes.
+    It has routes to the services, and to the applications for which the deploy service writes files beside them.
     """
     control = configuration.control
-    static, routes = (configuration.paths.control / name for name in ("traefik.yml", "routes.yml"))
+    static = configuration.paths.control / "traefik.yml"
+    routes: Path = getattr(configuration.services["deploy"], "routes")  # noqa: B009  of DeploySettings alone
     doors = frontdoor.Doors(_listen(control.host, control.port), f"127.0.0.1:{control.metrics_port}")
     urls = {service.name: getattr(control, f"{service.name}_url") for service in SERVICES}
     return Program(
@@ -77,8 +78,8 @@ def front_door_program(configuration: Configuration, *, instance: str, engine_ur
         ready=f"{address(control)}/templates?limit=1",
         stop_seconds=10,
         files={
-            static: frontdoor.static_config(doors, dynamic=routes, home=instance, docker_url=engine_url),
-            routes: frontdoor.dynamic_config(urls),
+            static: frontdoor.static_config(doors, routes=routes),
+            routes / "suite.yml": frontdoor.dynamic_config(urls),
         },
     )
 

@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from binder_deploy import routes
 from binder_deploy.launches import RESERVED, Launch
-from binder_protocol.errors import InvalidTemplate
 
-APPLICATION, TEMPLATE, HOME, APP = (
+APPLICATION, TEMPLATE, HOME, APP, PORT, MIDDLEWARES = (
     "org.binder.application",
     "org.binder.template",
     "org.binder.home",
     "org.binder.app",
+    "org.binder.port",
+    "org.binder.middlewares",
 )
-"""Labels. The first three are a container's identity; APP says what runs in it."""
+"""Labels. The first three are a container's identity; APP says what runs in it; the last two make its route."""
 
 JUPYTER = "jupyter"
 USER = "1000:1000"
 _JUPYTER_COMMAND = ("jupyter-lab",)
 _SHARED_MEMORY = 64 * 2**20
 _NANOSECONDS = 1_000_000  # Docker counts in billionths of a CPU
-_FRONT_DOOR_LABELS = "traefik."
 
 
 @dataclass(frozen=True)
@@ -70,17 +71,7 @@ def runs_jupyter(launch: Launch, image: Image) -> bool:
 
 
 def create_request(launch: Launch, image: Image, around: Surroundings) -> dict[str, Any]:
-    """The body of `POST /containers/create`.
-
-    Raises InvalidTemplate for an image with labels for the front door: a container inherits them, they can't be
-    taken away, and they would let it take other applications' routes.
-    """
-    for key in (*dict(image.labels), *launch.labels):
-        if key.lower().startswith(_FRONT_DOOR_LABELS):  # Traefik knows no case
-            raise InvalidTemplate(
-                f"the image or template carries the label {key[:100]!r}; labels for the front door are not its to set",
-                suggestions=("remove the traefik labels from the Dockerfile or template, and build again",),
-            )
+    """The body of `POST /containers/create`."""
     request: dict[str, Any] = {
         "Image": image.id,
         "User": USER,
@@ -94,6 +85,11 @@ def create_request(launch: Launch, image: Image, around: Surroundings) -> dict[s
     if launch.command is not None:
         request["Cmd"] = [filled(argument, launch) for argument in launch.command]
     return request
+
+
+def route_of(identity: str, address: tuple[str, int], labels: Mapping[str, str]) -> str:
+    """The front door's route to a container at `address`, from its labels; as binder_deploy.routes has it."""
+    return routes.route(identity, address, [each for each in labels.get(MIDDLEWARES, "").split(",") if each])
 
 
 def environment(launch: Launch, image: Image) -> dict[str, str]:
@@ -124,7 +120,8 @@ def _labels(launch: Launch, image: Image, around: Surroundings) -> dict[str, str
         TEMPLATE: launch.template,
         HOME: around.home,
         APP: JUPYTER if jupyter else "other",  # the image's claim is not taken over where something else runs
-        **routes.labels(launch, network=around.network, own_login=launch.login or jupyter),
+        PORT: str(launch.port),
+        MIDDLEWARES: ",".join(routes.middlewares(launch, own_login=launch.login or jupyter)),
     }
 
 

@@ -21,6 +21,7 @@ from binder_deploy.output import Output
 from binder_deploy.preloads import Preloads
 from binder_deploy.probe import Probe
 from binder_deploy.registry import RegistryTemplates
+from binder_deploy.route_files import RouteFiles
 from binder_deploy.sampler import Sampler
 from binder_deploy.settings import DeploySettings
 from binder_deploy.store import Store
@@ -126,6 +127,7 @@ def make_backend(settings: DeploySettings) -> Backend:
         settings.docker_url,
         net,
         network.Firewall(net) if settings.isolation == "on" else network.NoFirewall(),
+        RouteFiles(settings.routes),
         stop_seconds=settings.stop_timeout,
         pull_seconds=settings.pull_timeout,
         log_bytes=settings.log_bytes,

@@ -1,9 +1,11 @@
-"""The front door's routes: Traefik's labels of one application, and where people find it. Pure."""
+"""The front door's routes: what Traefik is told of one application, and where people find it. Pure."""
 
 from __future__ import annotations
 
 import ipaddress
+import json
 import re
+from collections.abc import Sequence
 from urllib.parse import quote, urlsplit
 
 from binder_deploy.launches import Launch, base_path
@@ -19,39 +21,37 @@ _PRIORITY = 1_000
 
 
 def router(identity: str) -> str:
-    """The name of an application's router and service; Traefik's metrics know it as `…@docker`."""
+    """The name of an application's router and service; Traefik's metrics know it as `…@file`."""
     return f"{_PREFIX}{identity}"
 
 
 def application_of(router_name: str) -> str | None:
     """The application whose router that is, or None where it is another one's."""
     name, _, provider = router_name.partition("@")
-    return name.removeprefix(_PREFIX) if provider == "docker" and name.startswith(_PREFIX) else None
+    return name.removeprefix(_PREFIX) if provider == "file" and name.startswith(_PREFIX) else None
 
 
-def labels(launch: Launch, *, network: str, own_login: bool) -> dict[str, str]:
-    """The labels that make Traefik carry `/user/<id>/` to the application.
+def middlewares(launch: Launch, *, own_login: bool) -> tuple[str, ...]:
+    """What requests pass on their way. Without a login of its own, an application that isn't public is guarded."""
+    guarded = launch.access is Access.TOKEN and not own_login
+    return (PAGES, *((GUARD,) if guarded else ()), *((STRIP,) if launch.strip_prefix else ()))
 
-    Without a login of its own, an application that isn't public is guarded. The trailing slash in the rule keeps
-    `/user/ab` away from `/user/abc`.
+
+def route(identity: str, address: tuple[str, int], through: Sequence[str]) -> str:
+    """The text of a file by which Traefik carries `/user/<id>/` to `address`; JSON is YAML.
+
+    The trailing slash in the rule keeps `/user/ab` away from `/user/abc`.
     """
-    name = router(launch.id)
-    middlewares = [PAGES]
-    if launch.access is Access.TOKEN and not own_login:
-        middlewares.append(GUARD)
-    if launch.strip_prefix:
-        middlewares.append(STRIP)
-    of_router, of_service = f"traefik.http.routers.{name}", f"traefik.http.services.{name}.loadbalancer"
-    return {
-        "traefik.enable": "true",
-        "traefik.docker.network": network,
-        f"{of_router}.rule": f"PathPrefix(`{launch.base_path}`)",
-        f"{of_router}.entrypoints": ENTRY_POINT,
-        f"{of_router}.priority": str(_PRIORITY),
-        f"{of_router}.middlewares": ",".join(middlewares),
-        f"{of_router}.service": name,
-        f"{of_service}.server.port": str(launch.port),
+    name, (host, port) = router(identity), address
+    carried = {
+        "rule": f"PathPrefix(`{base_path(identity)}`)",
+        "entryPoints": [ENTRY_POINT],
+        "priority": _PRIORITY,
+        "middlewares": list(through),
+        "service": name,
     }
+    services = {name: {"loadBalancer": {"servers": [{"url": f"http://{host}:{port}"}]}}}
+    return json.dumps({"http": {"routers": {name: carried}, "services": services}}) + "\n"
 
 
 def location(front_door: str, identity: str, secret: str) -> str:

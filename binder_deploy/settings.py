@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import ClassVar, Literal
 
 from pydantic import Field, field_validator
@@ -14,7 +15,8 @@ from binder_protocol.service.settings import ServiceSettings
 class DeploySettings(ServiceSettings):
     """Durations are in seconds; memory and CPU in the spellings of templates.
 
-    `front_door_url` and `front_door_metrics_url` are Traefik as this service reaches it. `public_launch` opens
+    `front_door_url` and `front_door_metrics_url` are Traefik as this service reaches it, `front_door_routes` the
+    directory of route files that it watches; <home>/front-door by default. `public_launch` opens
     launching to everybody. `isolation = "off"` launches without the firewall rules that keep applications from the
     host and its networks: on a machine of one's own, without root. `reachable` are private networks that applications
     may reach all the same, such as a company's proxy. `cull_grace`: nothing is culled sooner after it was deployed.
@@ -27,6 +29,7 @@ class DeploySettings(ServiceSettings):
     docker_url: str = "unix:///var/run/docker.sock"
     front_door_url: str = "http://127.0.0.1:8080"
     front_door_metrics_url: str = "http://127.0.0.1:8081/metrics"
+    front_door_routes: Path | None = None
     public_launch: bool = False
 
     network: str | None = None
@@ -66,6 +69,11 @@ class DeploySettings(ServiceSettings):
     def _is_cpu(cls, text: str) -> str:
         millicpus(text)
         return text
+
+    @property
+    def routes(self) -> Path:
+        """The directory of route files that the front door watches."""
+        return self.front_door_routes or self.home / "front-door"
 
     @property
     def policy(self) -> Policy:

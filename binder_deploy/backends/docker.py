@@ -19,6 +19,7 @@ from binder_deploy.backends import Endings, Instance, Lines, State
 from binder_deploy.backends.engine import DockerEndings, DockerLines, cannot_run, moment, reached, short, translated
 from binder_deploy.containers import Image, Surroundings
 from binder_deploy.launches import Launch
+from binder_deploy.route_files import RouteFiles
 from binder_protocol.errors import EngineError, ImageNotFound, LaunchFailed, NoRecord
 
 log = structlog.get_logger()
@@ -52,6 +53,7 @@ class DockerBackend:
         url: str,
         net: network.Network,
         firewall: Rules,
+        route_files: RouteFiles,
         *,
         stop_seconds: int = 2,
         pull_seconds: float = 900,
@@ -61,6 +63,7 @@ class DockerBackend:
         self._url = url
         self._network = net
         self._firewall = firewall
+        self._routes = route_files
         self._stop_seconds = stop_seconds
         self._pull_seconds = pull_seconds
         self._log_bytes = log_bytes
@@ -82,11 +85,15 @@ class DockerBackend:
 
     def _launch(self, launch: Launch, around: Surroundings) -> Instance:
         image = self._image(launch.image)
-        made = self._create(launch, image, around)
+        request = containers.create_request(launch, image, around)
+        made = self._create(launch, request)
         self._start(launch.id, made=made)
         started = self.instance(launch.id)
         if started is None:
             raise LaunchFailed("the container was removed while it started")
+        if started.address is not None:
+            around_it = containers.route_of(launch.id, started.address, request["Labels"])
+            self._routes.put(launch.id, around_it)
         return started
 
     def instance(self, identity: str) -> Instance | None:
@@ -112,9 +119,11 @@ class DockerBackend:
 
     def instances(self) -> list[Instance]:
         wanted = {"label": [f"{containers.HOME}={self._network.home}"]}
+        seen = time.monotonic()
         with translated():
             listed = self._api.containers(all=True, filters=wanted)
         found = []
+        routes_wanted = {}
         for each in listed:
             identity = each["Labels"].get(containers.APPLICATION, "")
             state = _STATES.get(each["State"], State.EXITED)
@@ -123,12 +132,17 @@ class DockerBackend:
                 found += [ended] if ended is not None else []
             else:
                 jupyter = each["Labels"].get(containers.APP) == containers.JUPYTER
-                found.append(Instance(identity, state, self._address(each, each["Labels"]), jupyter))
+                address = self._address(each, each["Labels"])
+                found.append(Instance(identity, state, address, jupyter))
+                if address is not None:
+                    routes_wanted[identity] = containers.route_of(identity, address, each["Labels"])
+        self._routes.keep(routes_wanted, seen=seen)
         return found
 
     def stop(self, identity: str) -> None:
         if self.instance(identity) is None:
             return
+        self._routes.remove(identity)
         name = containers.name(identity)
         with translated(), contextlib.suppress(docker.errors.NotFound):
             with contextlib.suppress(requests.exceptions.ReadTimeout):
@@ -197,9 +211,8 @@ class DockerBackend:
             self._api.remove_network(self._network.name)
         self._firewall.remove()
 
-    def _create(self, launch: Launch, image: Image, around: Surroundings) -> bool:
+    def _create(self, launch: Launch, request: Mapping[str, Any]) -> bool:
         """Whether this call made the container; False where it was there, or somebody else makes it just now."""
-        request = containers.create_request(launch, image, around)
         with reached():
             try:
                 self._api.create_container_from_config(request, containers.name(launch.id))  # type: ignore[no-untyped-call]
@@ -278,7 +291,7 @@ class DockerBackend:
 
     def _address(self, found: Mapping[str, Any], labels: Mapping[str, str]) -> tuple[str, int] | None:
         endpoint = found["NetworkSettings"]["Networks"].get(self._network.name) or {}
-        port = labels.get(f"traefik.http.services.binder-{labels.get(containers.APPLICATION)}.loadbalancer.server.port")
+        port = labels.get(containers.PORT)
         return (endpoint["IPAddress"], int(port)) if endpoint.get("IPAddress") and port else None
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from binder_client.client import Client
-from binder_deploy.main import build_app, instance_id
+from binder_deploy.main import build_app
 from binder_protocol.models import Access
 from tests.support.deploying import KEY, Templates, docker_backend, settings_for
 from tests.support.engine import COMMAND, IMAGE, Engine, own_engine
@@ -46,7 +46,7 @@ def _one(engine: Engine, home: Path, end: Callable[[Engine], None], *, service_t
     urls = {"deploy": "http://127.0.0.1:9"}
     with (
         docker_backend(settings) as backend,
-        front_door(door, home / "door", home=instance_id(home), urls=urls, docker_url=engine.url),
+        front_door(door, home / "front-door", urls=urls),
         contextlib.ExitStack() as stack,
     ):
 

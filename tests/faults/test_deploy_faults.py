@@ -67,7 +67,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     with (
         docker_backend(settings_for(home, door, isolation="off")),
         running(registry) as url,
-        front_door(door, home / "door", home=instance_id(home), urls={"deploy": NOWHERE}, docker_url=DOCKER),
+        front_door(door, home / "front-door", urls={"deploy": NOWHERE}),
         Client(url, KEY) as client,
     ):
         for name, code in (("quick", SERVER), ("slow", SLOW)):

@@ -110,9 +110,7 @@ def deployment(home: Path, **values: Any) -> Iterator[Deployment]:
     with contextlib.ExitStack() as stack:
         backend = stack.enter_context(docker_backend(settings))
         url = stack.enter_context(running(build_app(settings, backend=backend, templates=templates)))
-        stack.enter_context(
-            front_door(door, home / "front-door", home=identity, urls={"deploy": url}, docker_url=settings.docker_url)
-        )
+        stack.enter_context(front_door(door, home / "front-door", urls={"deploy": url}))
         client = stack.enter_context(Client(url, KEY))
         yield Deployment(client, templates, backend, settings, door, url, identity)
 

@@ -38,13 +38,15 @@ def free_door() -> Door:
 
 
 @contextmanager
-def front_door(door: Door, directory: Path, *, home: str, urls: Mapping[str, str], docker_url: str) -> Iterator[Door]:
-    """Traefik with routes to the services at `urls` and to the containers of suite `home`."""
-    directory.mkdir(parents=True, exist_ok=True)
-    static, dynamic = directory / "traefik.yml", directory / "routes.yml"
-    dynamic.write_text(frontdoor.dynamic_config(urls))
+def front_door(door: Door, routes: Path, *, urls: Mapping[str, str]) -> Iterator[Door]:
+    """Traefik with routes to the services at `urls`, and to what else has a file in the directory `routes`."""
+    directory = routes.with_name(f"{routes.name}-traefik")
+    for each in (routes, directory):
+        each.mkdir(parents=True, exist_ok=True)
+    static = directory / "traefik.yml"
+    (routes / "suite.yml").write_text(frontdoor.dynamic_config(urls))
     doors = frontdoor.Doors(f"127.0.0.1:{door.web}", f"127.0.0.1:{door.metrics}")
-    static.write_text(frontdoor.static_config(doors, dynamic=dynamic, home=home, docker_url=docker_url))
+    static.write_text(frontdoor.static_config(doors, routes=routes))
     with (directory / "traefik.log").open("wb") as log:
         process = subprocess.Popen(frontdoor.command(static), stdout=log, stderr=log)
     try:

@@ -11,10 +11,10 @@ from tests.support.launches import ID, NOON
 
 METRICS = f"""\
 # TYPE traefik_router_requests_total counter
-traefik_router_requests_total{{code="200",method="GET",protocol="http",router="binder-{ID}@docker",service="x"}} 5
-traefik_router_requests_total{{code="101",method="GET",protocol="websocket",router="binder-{ID}@docker",service="x"}} 2
+traefik_router_requests_total{{code="200",method="GET",protocol="http",router="binder-{ID}@file",service="x"}} 5
+traefik_router_requests_total{{code="101",method="GET",protocol="websocket",router="binder-{ID}@file",service="x"}} 2
 traefik_router_requests_total{{code="200",method="GET",protocol="http",router="api-build@file",service="b@file"}} 1e+06
-traefik_router_requests_bytes_total{{code="200",method="GET",router="binder-{ID}@docker",service="x"}} 99
+traefik_router_requests_bytes_total{{code="200",method="GET",router="binder-{ID}@file",service="x"}} 99
 """
 
 TABLE = """\

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from binder_deploy.containers import Image, Surroundings, create_request
-from binder_protocol.errors import InvalidTemplate
 from binder_protocol.models import Access
 from tests.support.launches import ID, a_launch
 
@@ -21,7 +20,6 @@ def test_a_launch_as_a_whole() -> None:
         command=("serve", "--at={base-path}", "{port}:{token}"), port=5000,
         environment={"GREETING": "hi", "PORT": "1", "BINDER_TOKEN": "mine"},
     )  # fmt: skip
-    name = f"binder-{ID}"
     assert create_request(launch, PLAIN, AROUND) == {
         "Image": "sha256:1",
         "User": "1000:1000",
@@ -38,14 +36,8 @@ def test_a_launch_as_a_whole() -> None:
             "org.binder.template": "demo",
             "org.binder.home": "feedc0de",
             "org.binder.app": "other",
-            "traefik.enable": "true",
-            "traefik.docker.network": "binder-feedc0de",
-            f"traefik.http.routers.{name}.rule": f"PathPrefix(`/user/{ID}/`)",
-            f"traefik.http.routers.{name}.entrypoints": "web",
-            f"traefik.http.routers.{name}.priority": "1000",
-            f"traefik.http.routers.{name}.middlewares": "binder-pages@file,binder-guard@file",
-            f"traefik.http.routers.{name}.service": name,
-            f"traefik.http.services.{name}.loadbalancer.server.port": "5000",
+            "org.binder.port": "5000",
+            "org.binder.middlewares": "binder-pages@file,binder-guard@file",
         },
         "ExposedPorts": {"5000/tcp": {}},
         "Healthcheck": {"Test": ["NONE"]},
@@ -74,7 +66,7 @@ def test_jupyter_of_the_base_image_runs_as_it_is_and_checks_its_token_itself() -
     assert "Cmd" not in request
     assert "JUPYTER_TOKEN=s3cret" in request["Env"]
     assert request["Labels"]["org.binder.app"] == "jupyter"
-    assert request["Labels"][f"traefik.http.routers.binder-{ID}.middlewares"] == "binder-pages@file"
+    assert request["Labels"]["org.binder.middlewares"] == "binder-pages@file"
     assert request["HostConfig"]["Init"] is False
 
 
@@ -88,25 +80,22 @@ def test_jupyter_of_the_base_image_runs_as_it_is_and_checks_its_token_itself() -
 )
 def test_what_only_claims_to_be_jupyter_is_guarded(values: dict[str, object], image: Image) -> None:
     labels = create_request(a_launch(**values), image, AROUND)["Labels"]
-    assert "binder-guard@file" in labels[f"traefik.http.routers.binder-{ID}.middlewares"]
+    assert "binder-guard@file" in labels["org.binder.middlewares"]
     assert labels["org.binder.app"] == "other"
 
 
 def test_a_public_application_has_neither_guard_nor_token() -> None:
     request = create_request(a_launch(access=Access.PUBLIC, strip_prefix=True), PLAIN, AROUND)
-    middlewares = request["Labels"][f"traefik.http.routers.binder-{ID}.middlewares"]
+    middlewares = request["Labels"]["org.binder.middlewares"]
     assert middlewares == "binder-pages@file,binder-strip@file"
     assert "BINDER_TOKEN=" in request["Env"]
 
 
-@pytest.mark.parametrize("key", ["traefik.http.routers.mine.rule", "Traefik.Enable"])
-def test_labels_for_the_front_door_are_refused(key: str) -> None:
-    for launch, image in ((a_launch(), Image("sha256:4", labels=((key, "x"),))), (a_launch(labels={key: "x"}), PLAIN)):
-        with pytest.raises(InvalidTemplate, match="front door"):
-            create_request(launch, image, AROUND)
-
-
 def test_labels_of_the_image_can_not_take_the_place_of_ours() -> None:
-    image = Image("sha256:5", labels=(("org.binder.home", "other"), ("org.binder.application", "x")))
+    image = Image(
+        "sha256:5",
+        labels=(("org.binder.home", "other"), ("org.binder.application", "x"), ("org.binder.middlewares", "")),
+    )
     labels = create_request(a_launch(), image, AROUND)["Labels"]
     assert (labels["org.binder.home"], labels["org.binder.application"]) == ("feedc0de", ID)
+    assert labels["org.binder.middlewares"] == "binder-pages@file,binder-guard@file"

@@ -19,7 +19,7 @@ def test_a_location_carries_the_token_where_there_is_one() -> None:
 
 @pytest.mark.parametrize(
     ("router", "application"),
-    [(f"binder-{ID}@docker", ID), (f"binder-{ID}@file", None), ("api-build@file", None), ("other@docker", None)],
+    [(f"binder-{ID}@file", ID), (f"binder-{ID}@docker", None), ("api-build@file", None), ("other@docker", None)],
 )
 def test_routers_of_applications_are_known_by_name_and_provider(router: str, application: str | None) -> None:
     assert routes.application_of(router) == application
@@ -35,15 +35,32 @@ def test_the_services_are_carried_by_path_and_only_their_operations() -> None:
     assert config["services"]["binder-build"] == {"loadBalancer": {"servers": [{"url": "http://b"}]}}
 
 
-def test_every_middleware_that_a_label_names_is_there() -> None:
+def test_every_middleware_that_a_route_names_is_there() -> None:
     config = json.loads(frontdoor.dynamic_config({"deploy": "http://d"}))["http"]
     assert {f"{name}@file" for name in config["middlewares"]} == {routes.PAGES, routes.GUARD, routes.STRIP}
 
 
-def test_only_containers_of_this_suite_get_routes() -> None:
-    text = frontdoor.static_config(frontdoor.Doors(), dynamic=Path("/r.yml"), home="feedc0de", docker_url="unix:///d")
+def test_an_application_s_route_is_its_path_alone() -> None:
+    config = json.loads(routes.route(ID, ("172.18.0.2", 8888), (routes.PAGES, routes.GUARD)))["http"]
+    assert config == {
+        "routers": {
+            f"binder-{ID}": {
+                "rule": f"PathPrefix(`/user/{ID}/`)",
+                "entryPoints": ["web"],
+                "priority": 1000,
+                "middlewares": ["binder-pages@file", "binder-guard@file"],
+                "service": f"binder-{ID}",
+            }
+        },
+        "services": {f"binder-{ID}": {"loadBalancer": {"servers": [{"url": "http://172.18.0.2:8888"}]}}},
+    }
+
+
+def test_routes_come_from_the_suite_s_files_alone() -> None:
+    text = frontdoor.static_config(frontdoor.Doors(), routes=Path("/routes"))
     config = json.loads(text)
-    assert config["providers"]["docker"]["constraints"] == "Label(`org.binder.home`,`feedc0de`)"
+    assert {"file": {"directory": "/routes", "watch": True}}.items() <= config["providers"].items()
+    assert "docker" not in config["providers"]
     assert config["entryPoints"][routes.ENTRY_POINT]["address"] == "0.0.0.0:8080"
     assert config["entryPoints"]["metrics"]["address"].startswith("127.0.0.1:")
     idle = config["serversTransport"]["forwardingTimeouts"]["idleConnTimeout"]
