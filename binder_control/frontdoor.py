@@ -91,7 +91,7 @@ def static_config(doors: Doors, *, routes: Path) -> str:
 
 
 def dynamic_config(urls: Mapping[str, str]) -> str:
-    """The text of suite.yml, the suite's own route file. `urls` are addresses by section; a section without has no route."""
+    """The text of suite.yml, the suite's own route file. `urls` are addresses by section."""
     routers: dict[str, Any] = {
         f"api-{section}": {
             "rule": f"PathRegexp(`^/({'|'.join(paths)})(/|$)`)",
