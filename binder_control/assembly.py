@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from binder_control.certificate import ensure_certificate
 from binder_control.config import Configuration
 from binder_control.engine import SOCKET, EngineProbe
 from binder_control.lock import Report
@@ -23,7 +24,8 @@ def assemble(configuration: Configuration, environ: Mapping[str, str], report: R
     command = engine_command(configuration)
     if command:
         programs.insert(0, engine_program(command, SOCKET))
-    programs.append(front_door_program(configuration))
+    certificate = ensure_certificate(configuration.paths.control / "front-door.pem")
+    programs.append(front_door_program(configuration, certificate))
     environment = program_environment(configuration, environ)
     return Suite(configuration, programs, environment, report, EngineProbe.of(configuration).require)
 

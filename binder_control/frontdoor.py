@@ -83,14 +83,14 @@ def static_config(doors: Doors, *, routes: Path) -> str:
             },
             "serversTransport": {"forwardingTimeouts": {"idleConnTimeout": f"{_IDLE_UPSTREAM_SECONDS}s"}},
             "providers": {
-                "providersThrottleDuration": "20ms",
+                "providersThrottleDuration": "50ms",
                 "file": {"directory": str(routes), "watch": True},
             },
         }
     )
 
 
-def dynamic_config(urls: Mapping[str, str]) -> str:
+def dynamic_config(urls: Mapping[str, str], certificate: Path | None = None) -> str:
     """The text of suite.yml, the suite's own route file. `urls` are addresses by section."""
     routers: dict[str, Any] = {
         f"api-{section}": {
@@ -110,7 +110,12 @@ def dynamic_config(urls: Mapping[str, str]) -> str:
         "service": "binder-deploy",
     }
     services = {f"binder-{section}": {"loadBalancer": {"servers": [{"url": url}]}} for section, url in urls.items()}
-    return _text({"http": {"routers": routers, "services": services, "middlewares": _middlewares(urls["deploy"])}})
+    http = {"routers": routers, "services": services, "middlewares": _middlewares(urls["deploy"])}
+    return _text({"http": http} | ({"tls": _tls(certificate)} if certificate is not None else {}))
+
+
+def _tls(certificate: Path) -> dict[str, Any]:
+    return {"stores": {"default": {"defaultCertificate": {"certFile": str(certificate), "keyFile": str(certificate)}}}}
 
 
 def _middlewares(deploy: str) -> dict[str, Any]:

@@ -58,7 +58,7 @@ def service_programs(configuration: Configuration) -> list[Program]:
     return [_of(service, configuration) for service in SERVICES]
 
 
-def front_door_program(configuration: Configuration) -> Program:
+def front_door_program(configuration: Configuration, certificate: Path | None) -> Program:
     """Traefik. It works when it carries a request to a service and back.
 
     It has routes to the services, and to the applications for which the deploy service writes files beside them.
@@ -79,7 +79,7 @@ def front_door_program(configuration: Configuration) -> Program:
         stop_seconds=10,
         files={
             static: frontdoor.static_config(doors, routes=routes),
-            routes / "suite.yml": frontdoor.dynamic_config(urls),
+            routes / "suite.yml": frontdoor.dynamic_config(urls, certificate),
         },
     )
 

@@ -6,7 +6,6 @@ engine whenever one starts, just while that one needs the processor; and it woul
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections.abc import Mapping
@@ -20,6 +19,7 @@ class RouteFiles:
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
+        self._drafts = directory.with_name(f"{directory.name}.drafts")
         self._lock = threading.Lock()
         self._written: dict[str, float] = {}
 
@@ -56,11 +56,12 @@ class RouteFiles:
             if file.read_text(encoding="utf-8") == text:
                 return
         except FileNotFoundError:
-            self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        # The front door never sees half a file: it passes over names without its suffix.
-        fresh = file.with_suffix(".tmp")
-        fresh.write_text(text, encoding="utf-8")
-        os.replace(fresh, file)  # noqa: PTH105 - as it says: atomically
+            for directory in (self._directory, self._drafts):
+                directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # Written elsewhere: the front door reads everything again at each thing that happens in its directory.
+        draft = self._drafts / file.name
+        draft.write_text(text, encoding="utf-8")
+        draft.replace(file)
 
     def _file(self, identity: str) -> Path:
         return self._directory / f"{_PREFIX}{identity}{_SUFFIX}"

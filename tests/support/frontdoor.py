@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from binder_control import frontdoor
+from binder_control.certificate import ensure_certificate
 from binder_deploy.probe import PAGE_HEADER
 from tests.support.eventually import eventually
 
@@ -44,7 +45,7 @@ def front_door(door: Door, routes: Path, *, urls: Mapping[str, str]) -> Iterator
     for each in (routes, directory):
         each.mkdir(parents=True, exist_ok=True)
     static = directory / "traefik.yml"
-    (routes / "suite.yml").write_text(frontdoor.dynamic_config(urls))
+    (routes / "suite.yml").write_text(frontdoor.dynamic_config(urls, ensure_certificate(directory / "certificate.pem")))
     doors = frontdoor.Doors(f"127.0.0.1:{door.web}", f"127.0.0.1:{door.metrics}")
     static.write_text(frontdoor.static_config(doors, routes=routes))
     with (directory / "traefik.log").open("wb") as log:

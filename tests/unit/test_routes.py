@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 
 from binder_control import frontdoor
+from binder_control.certificate import ensure_certificate
 from binder_deploy import activity, routes
 from tests.support.launches import ID
 
@@ -33,6 +35,18 @@ def test_the_services_are_carried_by_path_and_only_their_operations() -> None:
         "applications": "PathPrefix(`/user/`)",
     }
     assert config["services"]["binder-build"] == {"loadBalancer": {"servers": [{"url": "http://b"}]}}
+
+
+def test_a_certificate_is_made_once_and_named_where_there_is_one(tmp_path: Path) -> None:
+    file = ensure_certificate(tmp_path / "door.pem")
+    assert file is not None
+    assert file.stat().st_mode & 0o777 == 0o600
+    made = file.read_text()
+    assert {"BEGIN CERTIFICATE", "BEGIN PRIVATE KEY"} <= set(re.findall(r"BEGIN [A-Z ]+[A-Z]", made))
+    assert ensure_certificate(file) == file
+    assert file.read_text() == made
+    config = json.loads(frontdoor.dynamic_config({"deploy": "http://d"}, file))
+    assert config["tls"]["stores"]["default"]["defaultCertificate"] == {"certFile": str(file), "keyFile": str(file)}
 
 
 def test_every_middleware_that_a_route_names_is_there() -> None:
