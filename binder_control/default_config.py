@@ -33,5 +33,6 @@ DEFAULT_CONFIG = """\
 [health]
 # port = 8086
 # interval = 300                            # seconds between two rounds of checks
+# build-interval = 3600                     # seconds between two builds that make their image anew
 # retention-days = 14                       # how long results are kept
 """

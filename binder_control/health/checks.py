@@ -24,10 +24,20 @@ class EndToEnd:
 
     `own`: the repository, and so its template, is used by nobody else; what a check that was cut short left of it may
     be stopped by the next one. Of a template that others use, it is left to the application's `max-age`.
+    Every `afresh` seconds the image is built anew, which leaves one image each time; in between, the image that is
+    there is asked for.
     """
 
     def __init__(
-        self, client: Client, open_page: Opener, *, repository: str, own: bool, template: str | None, seconds: float
+        self,
+        client: Client,
+        open_page: Opener,
+        *,
+        repository: str,
+        own: bool,
+        template: str | None,
+        seconds: float,
+        afresh: float = 0,
     ) -> None:
         self._client = client
         self._open = open_page
@@ -35,6 +45,8 @@ class EndToEnd:
         self._own = own
         self._template = template
         self._seconds = seconds
+        self._afresh = afresh
+        self._built_at: float | None = None
         self._built: str | None = None
 
     def start(self) -> None:
@@ -45,13 +57,15 @@ class EndToEnd:
         self._client.close()
 
     def build(self) -> None:
-        """Builds the repository anew and sees its template registered. Raises BinderError."""
-        started = self._client.build.start(self._repository, force=True)
+        """Builds the repository, anew where that is due, and sees its template registered. Raises BinderError."""
+        now = time.monotonic()
+        due = self._built_at is None or now - self._built_at >= self._afresh
+        started = self._client.build.start(self._repository, force=due)
         build = self._client.build.wait(started.name, timeout=self._seconds)
         if build.template is None:
             raise BinderError("the build is completed, but has no template")
         self._client.registry.fetch(build.template)
-        self._built = build.template
+        self._built, self._built_at = build.template, now if due else self._built_at
 
     def deploy(self) -> None:
         """Launches the template, opens it and stops it. Raises BinderError."""

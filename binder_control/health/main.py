@@ -41,6 +41,7 @@ def build_app(settings: HealthSettings, *, open_location: Opener = open_page) ->
         own=settings.repository is None,
         template=settings.template,
         seconds=settings.check_seconds,
+        afresh=settings.build_interval,
     )
     rounds = Rounds(
         {"build": checks.build, "deploy": checks.deploy},

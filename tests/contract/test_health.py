@@ -102,13 +102,18 @@ def test_both_checks_are_told_with_their_time(tmp_path: Path, stub: Stub, pages:
     assert set(pages.opened) == {"http://door/user/abc/"}
 
 
-def test_the_build_is_made_anew_each_time(tmp_path: Path, stub: Stub, pages: Pages) -> None:
-    with service(tmp_path, stub, pages) as client:
-        result(client, "build", is_running)
+@pytest.mark.parametrize(("build_interval", "forced"), [(3_600, [True, False]), (0, [True, True])])
+def test_the_image_is_made_anew_when_that_is_due(
+    build_interval: float, forced: list[bool], tmp_path: Path, stub: Stub, pages: Pages
+) -> None:
+    def requests() -> list[Any]:
+        return [seen.body for seen in stub.seen if seen.path == "/builds"]
 
-    request = next(seen.body for seen in stub.seen if seen.path == "/builds")
-    assert request["force"] is True
-    assert request["repository"].endswith("/binder/health-check.git")
+    with service(tmp_path, stub, pages, build_interval=build_interval):
+        eventually(lambda: len(requests()) >= 2, within=20, what="two builds")
+
+    assert [each.get("force", False) for each in requests()[:2]] == forced
+    assert requests()[0]["repository"].endswith("/binder/health-check.git")
 
 
 def test_the_application_is_stopped_and_would_end_by_itself(tmp_path: Path, stub: Stub, pages: Pages) -> None:
