@@ -44,7 +44,8 @@ def status(suite: Suite) -> list[Row]:
         rows.append(
             Row(
                 name=name,
-                state=state.state,
+                # supervisord says `starting` for the first second of a process, whatever it does already.
+                state="running" if state.state == "starting" and seen is not None and seen.ready else state.state,
                 pid=state.pid,
                 uptime=None if state.started is None else max(0.0, time.time() - state.started),
                 cpu=None if used is None or name not in before else _percent(before[name].cpu, used.cpu, window),
