@@ -25,10 +25,6 @@ class Paths:
         return self.home / "key"
 
     @property
-    def instance(self) -> Path:
-        return self.home / "instance"
-
-    @property
     def control(self) -> Path:
         """What binder-control and supervisord keep: configuration, pid, socket, lock."""
         return self.home / "control"

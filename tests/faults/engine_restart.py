@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import http.client
 import subprocess
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from binder_client.client import Client
 from binder_deploy.main import build_app
@@ -16,7 +14,7 @@ from binder_protocol.models import Access
 from tests.support.deploying import KEY, Templates, docker_backend, settings_for
 from tests.support.engine import COMMAND, IMAGE, Engine, own_engine
 from tests.support.eventually import eventually
-from tests.support.frontdoor import free_door, front_door
+from tests.support.frontdoor import answers, free_door, front_door
 from tests.support.server import running
 
 RESTARTED = "it stopped with its engine and is started again"
@@ -65,7 +63,7 @@ def _one(engine: Engine, home: Path, end: Callable[[Engine], None], *, service_t
 
         def back() -> bool:
             events = [each.message for each in client.deploy.events("demo", before.id)]
-            return RESTARTED in events and _answers(before.location)
+            return RESTARTED in events and answers(before.location)
 
         eventually(back, within=40, what="the application's return")
         assert client.deploy.wait("demo", before.id).location == before.location
@@ -73,18 +71,6 @@ def _one(engine: Engine, home: Path, end: Callable[[Engine], None], *, service_t
         assert _rules_stand()
         client.deploy.stop("demo", before.id)
         stack.close()
-
-
-def _answers(location: str | None) -> bool:
-    url = urlsplit(location or "")
-    connection = http.client.HTTPConnection(url.hostname or "", url.port, timeout=5)
-    try:
-        connection.request("GET", url.path)
-        return connection.getresponse().status < 500
-    except OSError:
-        return False
-    finally:
-        connection.close()
 
 
 def _rules_stand() -> bool:

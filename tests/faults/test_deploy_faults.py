@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import http.client
 import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import docker
 import pytest
@@ -23,7 +21,7 @@ from binder_registry.settings import RegistrySettings
 from tests.support.deploying import DOCKER, IMAGE, KEY, SERVER, docker_backend, new_id, python, settings_for
 from tests.support.engine import engine_program
 from tests.support.eventually import eventually
-from tests.support.frontdoor import Door, free_door, front_door
+from tests.support.frontdoor import Door, answers, free_door, front_door
 from tests.support.processes import Running, service
 from tests.support.server import running
 
@@ -84,18 +82,6 @@ def nothing_left(request: pytest.FixtureRequest) -> Iterator[None]:
         with contextlib.closing(docker.APIClient(base_url=DOCKER, timeout=60)) as api:
             for each in place.containers():
                 api.remove_container(each["Id"], v=True, force=True)
-
-
-def answers(location: str | None) -> bool:
-    url = urlsplit(location or "")
-    connection = http.client.HTTPConnection(url.hostname or "", url.port, timeout=5)
-    try:
-        connection.request("GET", url.path)
-        return connection.getresponse().status < 500
-    except OSError:
-        return False
-    finally:
-        connection.close()
 
 
 def deployed(client: Client, asked: Application, within: float = 30) -> Application:

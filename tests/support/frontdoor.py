@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from binder_control import frontdoor
 from binder_control.certificate import ensure_certificate
@@ -69,6 +70,19 @@ def _has_routes(port: int) -> bool:
         connection.request("GET", "/user/none/")
         answer = connection.getresponse()
         return answer.status != http.client.NOT_FOUND or answer.headers.get(PAGE_HEADER) is not None
+    except OSError:
+        return False
+    finally:
+        connection.close()
+
+
+def answers(location: str | None) -> bool:
+    """Whether something other than a failure answers at the address."""
+    url = urlsplit(location or "")
+    connection = http.client.HTTPConnection(url.hostname or "", url.port, timeout=5)
+    try:
+        connection.request("GET", url.path)
+        return connection.getresponse().status < 500
     except OSError:
         return False
     finally:
