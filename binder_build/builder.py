@@ -17,13 +17,13 @@ from typing import Any
 
 from binder_build.buildx import Buildx, is_recent, version_of
 from binder_build.cgroup import StepGroups, StepLimits
-from binder_build.dockerfile import NETWORK_CONTEXT, copy_lines
 from binder_build.engine import Engine
 from binder_build.failures import Evidence, explain
 from binder_build.network import BuildNetwork
 from binder_build.process import DeadlinePassed, follow
 from binder_build.progress import Event, Note, Progress, Records, squeezed
-from binder_build.recipe import Copy, Kind, Recipe
+from binder_plan.dockerfile import ENVIRONMENT_STAGE, NETWORK_CONTEXT, copy_lines
+from binder_plan.recipe import Copy, Kind, Recipe
 from binder_protocol.errors import BuildTimeout, EngineError, NoSpace
 
 OnEvent = Callable[[Event], None]
@@ -59,6 +59,8 @@ class BuildJob:
     epoch: int | None
     no_cache: bool
     work: Path
+    target: str | None = None
+    environment: str | None = None
 
     @property
     def metadata(self) -> Path:
@@ -115,7 +117,7 @@ class Builder:
     def build(self, job: BuildJob, on_event: OnEvent, cancel: threading.Event | None) -> None:
         """Raises the tree below `BuildFailed`, `EngineError`, `Cancelled`; then nothing of the build runs on."""
         self._check_room(job.limits)
-        following = Following(on_event, Progress(titles(job.recipe)), Records(), cancel)
+        following = Following(on_event, Progress(titles(job.recipe, job.environment)), Records(), cancel)
         make = self._with_buildx if self.has_buildx else self._with_classic
         with self._group(job.limits) as group:
             if group is None and (job.limits.memory or job.limits.cpus):
@@ -159,7 +161,8 @@ class Builder:
             build_args=job.recipe.build_args,
             proxies=self._network.proxy_arguments(),
             secrets=_written(job.work, self._network.secrets(), mode=0o600),
-            contexts=self._network_context(job.work),
+            contexts=_contexts(self._network_context(job.work), job),
+            target=job.target,
             builder=self._name,
             cgroup_parent=group,
             epoch=job.epoch,
@@ -196,6 +199,7 @@ class Builder:
             "build_args": {**job.recipe.build_args, **self._network.proxy_arguments()},
             "limits": {"memory": memory, "memswap": memory} if memory else {},
             "no_cache": job.no_cache,
+            "target": job.target or "",
         }
         return self.run_enginejob(
             described, following, seconds=job.limits.seconds, watch=lambda: self._check_room(job.limits)
@@ -238,9 +242,17 @@ class Builder:
             self._groups.leave()
 
 
-def titles(recipe: Recipe) -> dict[str, str]:
+def _contexts(network: Mapping[str, Path], job: BuildJob) -> dict[str, str]:
+    """The named contexts of a build; one that has the name of a stage takes its place."""
+    environment = {ENVIRONMENT_STAGE: f"docker-image://{job.environment}"} if job.environment else {}
+    return {name: str(place) for name, place in network.items()} | environment
+
+
+def titles(recipe: Recipe, environment: str | None = None) -> dict[str, str]:
     """The ends of BuildKit's names of the recipe's steps, and our title for each."""
     found = {f"FROM docker.io/library/{recipe.base.reference}": "base image"} if recipe.steps else {}
+    if environment:
+        found[environment] = "environment image"
     for step in recipe.steps:
         lines = copy_lines(step) if isinstance(step, Copy) else [step.command]
         found.update({squeezed(line): step.title for line in lines})

@@ -26,11 +26,12 @@ class Buildx:
     build_args: Mapping[str, str] = field(default_factory=dict)
     proxies: Mapping[str, str] = field(default_factory=dict)
     secrets: Mapping[str, Path] = field(default_factory=dict)
-    contexts: Mapping[str, Path] = field(default_factory=dict)
+    contexts: Mapping[str, str] = field(default_factory=dict)
     builder: str | None = None
     cgroup_parent: str | None = None
     epoch: int | None = None
     no_cache: bool = False
+    target: str | None = None
 
     def arguments(self) -> list[str]:
         """What follows the words of the command, such as `docker buildx`."""
@@ -48,6 +49,8 @@ class Buildx:
             words += ["--builder", self.builder]
         if self.cgroup_parent:
             words += ["--cgroup-parent", self.cgroup_parent]
+        if self.target:
+            words += ["--target", self.target]
         if self.no_cache:
             words.append("--no-cache")
         for name, value in sorted(self.labels.items()):
@@ -58,8 +61,8 @@ class Buildx:
             words += ["--build-arg", name]
         for name, place in sorted(self.secrets.items()):
             words += ["--secret", f"id={name},src={place}"]
-        for name, place in sorted(self.contexts.items()):
-            words += ["--build-context", f"{name}={place}"]
+        for name, where in sorted(self.contexts.items()):
+            words += ["--build-context", f"{name}={where}"]
         return [*words, "--", str(self.context)]
 
     def environment(self, host: str | None, environ: Mapping[str, str] | None = None) -> dict[str, str]:

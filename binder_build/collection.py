@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import shutil
 import threading
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import structlog
 
+from binder_build.environments import EnvironmentImage, EnvironmentStore
 from binder_build.images import Images
 from binder_build.records import Attempt
 from binder_build.store import AttemptStore
@@ -20,6 +22,7 @@ from binder_protocol.models import BuildStatus
 log = structlog.get_logger()
 
 _PAGE = 1_000
+_IN_USE_SECONDS = 7_200
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,11 @@ def removable(attempts: Iterable[Attempt], used: Usage, keep: int) -> list[Attem
     return sorted(free, key=lambda each: max(used.launched.get(_image(each), 0.0), each.end or 0.0))
 
 
+def idle(environments: Iterable[EnvironmentImage], now: float) -> list[EnvironmentImage]:
+    """Those that no build may be using just now, in their order. Images made on one keep its layers."""
+    return [each for each in environments if each.used < now - _IN_USE_SECONDS]
+
+
 def _image(attempt: Attempt) -> str:
     return attempt.spec.image if attempt.spec is not None else f"{attempt.reference}"
 
@@ -71,6 +79,7 @@ class Collection:
     def __init__(
         self,
         store: AttemptStore,
+        environments: EnvironmentStore,
         images: Images,
         used: Callable[[], Usage],
         *,
@@ -79,6 +88,7 @@ class Collection:
         keep: int,
     ) -> None:
         self._store = store
+        self._environments = environments
         self._images = images
         self._used = used
         self._places = places
@@ -96,6 +106,12 @@ class Collection:
                     return
                 self._remove(attempt)
                 note(f"the disk is nearly full: the image of {attempt.name}, attempt {attempt.number}, was removed")
+            for environment in idle(self._environments.images(), time.time()):
+                if self._free() >= self._min_free:
+                    return
+                self._images.remove(environment.reference)
+                self._environments.forget_image(environment.key)
+                note(f"the disk is nearly full: the environment {environment.key[:12]} was removed")
             free = self._free()
             if free < self._min_free:
                 raise NoSpace(f"{free >> 20} MiB are free on the disk, and a build starts with {self._min_free >> 20}")

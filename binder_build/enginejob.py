@@ -76,6 +76,7 @@ def build(client: Any, job: dict[str, Any]) -> int:
             buildargs=job["build_args"],
             container_limits=job["limits"],
             nocache=job["no_cache"],
+            target=job["target"],
             rm=True,
             forcerm=True,
             decode=True,

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from binder_build.progress import Failure
-from binder_build.recipe import Kind
+from binder_plan.recipe import Kind
 from binder_protocol.errors import (
     BuildFailed,
     BuildStepFailed,
@@ -42,6 +42,9 @@ _INSTALLING = re.compile(
     r"\b(?:pip3?|uv|uvx|poetry|pipenv|conda|mamba|micromamba|apt|apt-get|apk|dnf|yum|npm|yarn|pnpm|gem|bundle|cargo|go"
     r"|composer|Rscript|install2\.r)\b.{0,80}?\b(?:install|add|sync|ci|get|update|mod|download|fetch|create)\b"
 )
+
+# What uv says where it may not build what it would have to.
+_NO_WHEEL = re.compile(r"building from source is disabled|no usable wheels|[Bb]uilding source distributions|--no-build")
 
 # What the last lines of a failed installation say, and what helps against it.
 _HINTS: tuple[tuple[str, str], ...] = (
@@ -166,5 +169,6 @@ def _of_step(evidence: Evidence, failure: Failure) -> BuildFailed:
     )
     message = f"{failure.step} {how}" if failure.step else "the build failed"
     if installing:
-        return DependencyFailed(message, suggestions=hints or None)
+        details = {"sources": True} if kind is Kind.DEPENDENCIES and _NO_WHEEL.search(lines) else None
+        return DependencyFailed(message, suggestions=hints or None, details=details)
     return BuildStepFailed(message, suggestions=hints or ("see the last lines of the step in the log",))

@@ -19,7 +19,7 @@ from binder_build.engine import Engine
 from binder_build.network import BuildNetwork
 from binder_build.process import DeadlinePassed
 from binder_build.progress import Note, Progress, Records
-from binder_build.recipe import DEFAULT_PORT, Base, Recipe
+from binder_plan.recipe import DEFAULT_PORT, Base, Recipe
 from binder_protocol.errors import BuildTimeout, EngineError, InvalidRepository
 
 # Docker hands an image's labels on to its containers: with these one could pretend to be another application.
@@ -84,15 +84,21 @@ class Images:
         epoch: int | None = None,
         no_cache: bool = False,
         cancel: threading.Event | None = None,
+        target: str | None = None,
+        environment: str | None = None,
     ) -> BuiltImage:
         """Builds `recipe` on `context`, names the image `tag`, and labels it.
+
+        `target`: up to that stage of the Dockerfile alone; `environment`: the image that takes the place of the stage
+        of that name.
 
         `on_event` is called from this thread, in order; what it raises ends the build. `epoch` (Unix seconds) dates the
         image. Raises the tree below `BuildFailed`, `EngineError`, `Cancelled`; then nothing of the build runs on.
         """
         with self._workspace() as work:
             everything = {**recipe.labels, **labels}
-            job = BuildJob(context, recipe, tag, everything, limits or BuildLimits(), epoch, no_cache, work)
+            limits = limits or BuildLimits()
+            job = BuildJob(context, recipe, tag, everything, limits, epoch, no_cache, work, target, environment)
             self._builder.build(job, on_event, cancel)
             # An image's id is its configuration's digest, or its manifest's in an engine with containerd's image store.
             said = (_said(job.metadata, f"containerimage.{kind}") for kind in ("config.digest", "digest"))

@@ -16,6 +16,8 @@ from binder_build.api import BuildApi
 from binder_build.builds import Builds
 from binder_build.collection import Collection, usage
 from binder_build.credential_store import CredentialStore
+from binder_build.environment_images import EnvironmentImages
+from binder_build.environments import EnvironmentStore
 from binder_build.home_lock import HomeLock
 from binder_build.images import BuildLimits, Images
 from binder_build.leases import Leases
@@ -24,7 +26,6 @@ from binder_build.metrics import BuildMetrics
 from binder_build.network import BuildNetwork
 from binder_build.pipeline import Adapters, Limits
 from binder_build.planner import Planner
-from binder_build.recipe import PlanSettings
 from binder_build.recipes import Recipes
 from binder_build.repository import Repository
 from binder_build.resolver import Resolver
@@ -36,6 +37,7 @@ from binder_build.store import AttemptStore
 from binder_build.templates import Templates
 from binder_build.workers import Workers
 from binder_client.client import Client
+from binder_plan.recipe import PlanSettings
 from binder_protocol.models.quantities import memory_bytes, millicpus
 from binder_protocol.service.app import Closing, Service, create_app
 from binder_protocol.service.health import Check
@@ -69,9 +71,12 @@ def build_app(settings: BuildSettings) -> FastAPI:
         work, host=settings.docker_host, builder=settings.builder, network=network, parallel=settings.workers
     )
     recipes = Recipes(images, settings.base_image, _plan_settings(settings, network, policy))
+    environments = EnvironmentStore(database)
+    environment_images = EnvironmentImages(images, environments)
     templates = Templates(client)
     collection = Collection(
         store,
+        environments,
         images,
         lambda: usage(client),
         places=[state],
@@ -80,7 +85,17 @@ def build_app(settings: BuildSettings) -> FastAPI:
     )
 
     adapters = Adapters(
-        store, source, credentials, recipes, images, collection, templates, work, settings.registry, limits
+        store,
+        source,
+        credentials,
+        recipes,
+        images,
+        environment_images,
+        collection,
+        templates,
+        work,
+        settings.registry,
+        limits,
     )
     runner = Runner(store, leases, logs, counts, adapters, restarts=settings.restarts, logs_kept=settings.keep_logs)
     workers = Workers(
@@ -102,6 +117,7 @@ def build_app(settings: BuildSettings) -> FastAPI:
         source=source,
         credentials=credentials,
         recipes=recipes,
+        environments=environment_images,
         work=work,
         at_once=settings.plan_workers,
         limits=limits.fetch,
@@ -176,7 +192,7 @@ def _plan_settings(settings: BuildSettings, network: BuildNetwork, policy: Addre
         private_prefixes=("binder/", *((f"{settings.registry}/",) if settings.registry else ())),
         index_secret=network.index_secret,
         allow_remote_add=settings.allow_remote_add,
-        policy=policy,
+        registry_allowed=policy.allows_literal,
     )
 
 

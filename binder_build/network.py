@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from binder_build.dockerfile import CA_BUNDLE
+from binder_plan.dockerfile import CA_BUNDLE
 
 
 @dataclass(frozen=True)

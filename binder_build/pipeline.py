@@ -6,13 +6,14 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from binder_build.collection import Collection
 from binder_build.credential_store import CredentialStore
+from binder_build.environment_images import EnvironmentImages, Render, Workbench
 from binder_build.images import BuildLimits, BuiltImage, Images
 from binder_build.job import Job
-from binder_build.recipe import Recipe
 from binder_build.recipes import Recipes
 from binder_build.recorder import Recorder
 from binder_build.records import Attempt
@@ -20,7 +21,8 @@ from binder_build.repository import parse_repository
 from binder_build.source import Checkout, FetchLimits, Revision, Source
 from binder_build.store import AttemptStore
 from binder_build.templates import Templates, spec_of
-from binder_build.tree import Tree
+from binder_plan.recipe import Recipe
+from binder_plan.tree import Tree
 from binder_protocol.models import BuildPhase, TemplateSpec
 
 _SHORT_COMMIT = 12
@@ -46,6 +48,7 @@ class Adapters:
     credentials: CredentialStore
     recipes: Recipes
     images: Images
+    environments: EnvironmentImages
     collection: Collection
     templates: Templates
     work: Path
@@ -76,9 +79,8 @@ class Pipeline:
             spec = self._kept_image(revision)
             if spec is None:
                 checkout = self._fetch(revision)
-                recipe = self._plan(checkout, revision)
                 reference = self._reference(revision)
-                image = self._build(checkout, recipe, revision, reference)
+                recipe, image = self._build(checkout, self._plan(checkout, revision), revision, reference)
                 spec = spec_of(self._attempt.subject, revision, recipe, image, self._push(image, reference))
                 self._recorder.learn(spec=spec)
         finally:
@@ -126,26 +128,45 @@ class Pipeline:
 
     def _plan(self, checkout: Checkout, revision: Revision) -> Recipe:
         with self._recorder.phase(BuildPhase.PLANNING, self._limits.plan_seconds):
-            recipe = self._adapters.recipes.recipe(Tree(checkout.path, revision.subdir), self._repository)
+            recipe = self._adapters.environments.recipe(self._render(checkout, revision))
             self._recorder.learn(buildpack=recipe.buildpack)
             self._recorder.note(f"{recipe.buildpack}: {recipe.reason}")
             for warning in recipe.warnings:
                 self._recorder.note(f"warning: {warning}")
             return recipe
 
-    def _build(self, checkout: Checkout, recipe: Recipe, revision: Revision, reference: str) -> BuiltImage:
+    def _render(self, checkout: Checkout, revision: Revision) -> Render:
+        tree = Tree(checkout.path, revision.subdir)
+        options = self._attempt.subject.request.options
+        return partial(self._adapters.recipes.recipe, tree, self._repository, options)
+
+    def _build(
+        self, checkout: Checkout, recipe: Recipe, revision: Revision, reference: str
+    ) -> tuple[Recipe, BuiltImage]:
+        """The image, and the recipe by which it came about in the end."""
         with self._image_only_if_used(reference), self._recorder.phase(BuildPhase.BUILDING, self._limits.build.seconds):
-            return self._adapters.images.build(
-                Tree(checkout.path, revision.subdir).root,
-                recipe,
-                tag=reference,
-                labels=self._labels(revision, recipe),
+            bench = Workbench(
+                context=Tree(checkout.path, revision.subdir).root,
                 limits=self._limits.build,
-                epoch=checkout.committed_at,
                 no_cache=self._attempt.subject.request.force,
                 on_event=self._recorder.progress,
                 cancel=self._job.cancel,
             )
+            render = self._render(checkout, revision)
+            recipe, environment = self._adapters.environments.ensure(recipe, render, bench)
+            image = self._adapters.images.build(
+                bench.context,
+                recipe,
+                tag=reference,
+                labels=self._labels(revision),
+                limits=bench.limits,
+                epoch=checkout.committed_at,
+                no_cache=bench.no_cache,
+                on_event=bench.on_event,
+                cancel=bench.cancel,
+                environment=environment,
+            )
+            return recipe, image
 
     def _push(self, image: BuiltImage, reference: str) -> str:
         """What the template launches: the image's id here, or its digest where it was pushed to."""
@@ -184,8 +205,8 @@ class Pipeline:
             return f"{reference}-{self._attempt.number}"
         return reference
 
-    def _labels(self, revision: Revision, recipe: Recipe) -> dict[str, str]:
-        return recipe.labels | {
+    def _labels(self, revision: Revision) -> dict[str, str]:
+        return {
             "org.binder.name": self._attempt.name,
             "org.binder.repository": self._repository.url,
             "org.binder.commit": revision.commit,

@@ -7,17 +7,19 @@ import threading
 import time
 import uuid
 from collections import OrderedDict
+from functools import partial
 from pathlib import Path
 
 from binder_build.admission import subject_of
 from binder_build.credential_store import CredentialStore
+from binder_build.environment_images import EnvironmentImages
 from binder_build.process import Cancelled
 from binder_build.recipes import Recipes
 from binder_build.repository import Repository, parse_repository
 from binder_build.source import FetchLimits, Revision, Source
-from binder_build.tree import Tree
+from binder_plan.tree import Tree
 from binder_protocol.errors import BuildTimeout, Unavailable
-from binder_protocol.models import BuildRequest, Plan, PlanRequest
+from binder_protocol.models import BuildOptions, BuildRequest, Plan, PlanRequest
 
 _REMEMBERED = 256
 _WAIT_SECONDS = 5.0
@@ -32,6 +34,7 @@ class Planner:
         source: Source,
         credentials: CredentialStore,
         recipes: Recipes,
+        environments: EnvironmentImages,
         work: Path,
         at_once: int,
         limits: FetchLimits,
@@ -40,6 +43,7 @@ class Planner:
         self._source = source
         self._credentials = credentials
         self._recipes = recipes
+        self._environments = environments
         self._work = work
         self._free = threading.BoundedSemaphore(at_once)
         self._limits = limits
@@ -77,22 +81,35 @@ class Planner:
             if remembered is not None:
                 self._plans.move_to_end(key)
                 return remembered
-        plan = self._made(repository, revision, secret, deadline)
+        plan = self._made(repository, request.options, revision, secret, deadline)
         with self._lock:
             self._plans[key] = plan
             while len(self._plans) > _REMEMBERED:
                 self._plans.popitem(last=False)
         return plan
 
-    def _made(self, repository: Repository, revision: Revision, secret: str | None, deadline: float) -> Plan:
+    def _made(
+        self,
+        repository: Repository,
+        options: BuildOptions,
+        revision: Revision,
+        secret: str | None,
+        deadline: float,
+    ) -> Plan:
         files = self._work / f"plan-{uuid.uuid4().hex}"
         limits = FetchLimits(self._limits.bytes, self._limits.files, _left(deadline), self._limits.free_bytes)
         try:
             checkout = self._source.fetch(
                 repository, revision, files, limits=limits, credential=secret, cancel=self._stopping
             )
-            return self._recipes.recipe(Tree(checkout.path, revision.subdir), repository).plan(
-                repository, revision.commit, revision.ref, revision.subdir
+            tree = Tree(checkout.path, revision.subdir)
+            recipe = self._environments.recipe(partial(self._recipes.recipe, tree, repository, options))
+            return recipe.plan(
+                name=repository.name,
+                repository=repository.url,
+                commit=revision.commit,
+                ref=revision.ref,
+                subdir=revision.subdir,
             )
         finally:
             shutil.rmtree(files, ignore_errors=True)

@@ -17,14 +17,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
-from binder_build.dockerfile import NETWORK_CONTEXT
+from binder_plan.dockerfile import ENVIRONMENT_STAGE, NETWORK_CONTEXT
 
 MAX_LINE = 4_000
 MAX_LINES_OF_STEP = 20_000
 MAX_RECORD = 4_000_000
 _MAX_NAME = 300
 # The builder's own errands: its files and ours brought to it. People see those that fail.
-_OWN_STEPS = ("[internal] ", f"[context {NETWORK_CONTEXT}] ")
+_OWN_STEPS = ("[internal] ", f"[context {NETWORK_CONTEXT}] ", f"[context {ENVIRONMENT_STAGE}] load metadata ")
 
 
 @dataclass(frozen=True, slots=True)

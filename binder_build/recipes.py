@@ -7,14 +7,15 @@ import json
 from dataclasses import replace
 
 from binder_build.images import Images
-from binder_build.plan import make_recipe
-from binder_build.recipe import Base, PlanSettings, Recipe
 from binder_build.records import Subject
 from binder_build.repository import Repository
 from binder_build.source import Revision
-from binder_build.tree import Tree
+from binder_plan.plan import make_recipe
+from binder_plan.recipe import Base, PlanSettings, Recipe
+from binder_plan.tree import Tree
+from binder_protocol.models import BuildOptions
 
-VERSION = 1
+VERSION = 2
 """To be raised whenever the same files would give another image than before."""
 
 
@@ -32,9 +33,15 @@ class Recipes:
         facts = [VERSION, subject.settings, revision.commit, revision.subdir, self.base().id, plan]
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
-    def recipe(self, tree: Tree, repository: Repository) -> Recipe:
-        """How to build `tree`. Raises InvalidRepository."""
-        plan = replace(self._plan, buildkit=self._images.has_buildx(), cache_scope=repository.name)
+    def recipe(self, tree: Tree, repository: Repository, options: BuildOptions, *, sources: bool = True) -> Recipe:
+        """How to build `tree`; without `sources` no package is built from them. Raises InvalidRepository."""
+        plan = replace(
+            self._plan,
+            buildkit=self._images.has_buildx(),
+            cache_scope=repository.name,
+            sources=sources,
+            as_of=None if options.as_of is None else options.as_of.isoformat(),
+        )
         return make_recipe(tree, self.base(), plan)
 
     def base(self) -> Base:

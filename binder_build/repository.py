@@ -10,7 +10,7 @@ import unicodedata
 from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
 
-from binder_build.addresses import check_host
+from binder_plan.hosts import check_host
 from binder_protocol.errors import BadRef, BadRepoSource
 from binder_protocol.names import build_name
 

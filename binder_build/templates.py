@@ -5,10 +5,10 @@ from __future__ import annotations
 from pydantic import ValidationError
 
 from binder_build.images import BuiltImage
-from binder_build.recipe import Recipe
 from binder_build.records import Subject
 from binder_build.source import Revision
 from binder_client.client import Client
+from binder_plan.recipe import Recipe
 from binder_protocol.errors import (
     BinderError,
     ClientError,
@@ -34,7 +34,7 @@ def spec_of(subject: Subject, revision: Revision, recipe: Recipe, image: BuiltIm
     The image's own command stays its own, but for one with placeholders, which only a template's can have. Of the
     images on our base those that run its JupyterLab check the token themselves.
     """
-    command = recipe.command or ()
+    command = recipe.launch.command or ()
     filled_in = any(f"{{{placeholder}}}" in word for word in command for placeholder in PLACEHOLDERS)
     try:
         return TemplateSpec(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
@@ -41,9 +42,10 @@ class BuildPhase(StrEnum):
 
 
 class BuildOptions(RequestModel):
-    """What a build does only when asked."""
+    """What a build does only when asked. `as-of`: no package published after this day."""
 
     submodules: bool = False
+    as_of: date | None = None
 
 
 class BuildRequest(RequestModel):
@@ -64,6 +66,7 @@ class PlanRequest(RequestModel):
     ref: Ref | None = None
     subdir: Subdir | None = None
     credential: Text | None = None
+    options: BuildOptions = BuildOptions()
 
 
 class PhaseTiming(WireModel):
@@ -128,7 +131,11 @@ class IgnoredFile(WireModel):
 
 
 class Plan(WireModel):
-    """What a build of this commit would do. `files` decided it; `dockerfile` is the generated or found text."""
+    """What a build of this commit would do. `files` decided it; `dockerfile` is the generated or found text.
+
+    `environment` is the key of all that comes before the repository's contents: commits and repositories of one key
+    share what was installed. `versions` are those that were chosen.
+    """
 
     name: str
     repository: str
@@ -140,8 +147,10 @@ class Plan(WireModel):
     files: list[str]
     dockerfile: str
     base: str | None = None
+    environment: str | None = None
     port: int
     command: list[str] | None = None
+    health_path: str | None = None
     versions: dict[str, str] = {}
     ignored: list[IgnoredFile] = []
     warnings: list[str] = []

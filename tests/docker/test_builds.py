@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -20,6 +21,8 @@ from tests.support.git_server import GitServer, git_server
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(600)]
 
+NONCE = secrets.token_hex(6)
+"""What an earlier run built is not there for this one."""
 NOTEBOOK = json.dumps({"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5})
 SLOW = "FROM binder-base:latest\nRUN for i in $(seq 600); do echo tick $i; sleep 0.1; done\n"
 
@@ -48,10 +51,23 @@ def remove_images(suite: Suite, engine: docker.DockerClient) -> None:
     for build in suite.client.build.status_all():
         for image in engine.images.list(filters={"label": f"org.binder.name={build.name}"}):
             engine.images.remove(image.id, force=True)
+    for environment in engine.images.list("binder/environment"):
+        engine.images.remove(environment.tags[0], force=True)
 
 
 def images_of(engine: docker.DockerClient, build: Build) -> list[str]:
     return [str(image.id) for image in engine.images.list(filters={"label": f"org.binder.name={build.name}"})]
+
+
+def steps(suite: Suite, build: Build) -> dict[str | None, str | None]:
+    """How each step of a build ended, as BuildKit's record has it."""
+    ended = [line for line in suite.log(build) if line.kind == "step" and line.status != "started"]
+    return {line.step: line.status for line in ended}
+
+
+def unnamed(found: dict[str | None, str | None]) -> set[str | None]:
+    """The steps of the builder's own."""
+    return {step for step in found if step is not None and step.startswith(("exporting", "importing"))}
 
 
 def test_a_repository_becomes_a_template_and_its_commit_is_built_once(
@@ -81,19 +97,33 @@ def test_a_repository_becomes_a_template_and_its_commit_is_built_once(
 
 
 def test_a_commit_that_changes_a_notebook_runs_no_dependency_step_again(suite: Suite, git: GitServer) -> None:
-    source = git.create("own/requirements", {"requirements.txt": "tinynetrc==1.3.1\n", "a.ipynb": NOTEBOOK})
+    source = git.create("own/requirements", {"requirements.txt": f"tinynetrc==1.3.1\n# {NONCE}\n", "a.ipynb": NOTEBOOK})
     first = suite.completed(source.url, within=240)
     source.commit({"a.ipynb": NOTEBOOK.replace("[]", "[{}]", 1)})
     second = suite.completed(source.url)
     assert second.attempt == first.attempt + 1
-    steps = {line.step: line.status for line in suite.log(second) if line.kind == "step" and line.status != "started"}
-    installs = {
-        step: status for step, status in steps.items() if "requirements" in (step or "") or "install" in (step or "")
-    }
-    assert installs
-    assert set(installs.values()) == {"cached"}
+    assert "install requirements.txt" in steps(suite, first)
+    assert set(steps(suite, second)) == {"environment image", "copy the repository"} | unnamed(steps(suite, second))
+    assert any("nothing is installed" in line.text for line in suite.log(second))
     template = suite.client.registry.fetch(second.name)
     assert (template.revision, template.image, template.login) == (2, second.image, True)
+
+
+def test_repositories_of_one_environment_share_it(suite: Suite, git: GitServer) -> None:
+    files = {"requirements.txt": f"tinynetrc==1.3.1\n# shared {NONCE}\n"}
+    suite.completed(git.create("one/shared", files | {"a.ipynb": NOTEBOOK}).url, within=240)
+    other = suite.completed(git.create("two/shared", files | {"b.ipynb": NOTEBOOK}).url)
+    assert not [step for step in steps(suite, other) if step and "install" in step]
+    assert any("nothing is installed" in line.text for line in suite.log(other))
+
+
+def test_what_has_no_wheel_is_built_with_a_cache_of_the_repository_alone(suite: Suite, git: GitServer) -> None:
+    files = {"requirements.txt": f"docopt==0.6.2\n# {NONCE}\n"}  # published as sources alone
+    first = suite.completed(git.create("one/sources", files).url, within=240)
+    assert any("has no wheel" in line.text for line in suite.log(first))
+    second = suite.completed(git.create("two/sources", files).url, within=240)
+    assert "install requirements.txt" in steps(suite, second), "another repository's environment is not trusted"
+    assert not any("has no wheel" in line.text for line in suite.log(second)), "it is known by now"
 
 
 def test_a_failed_build_says_why_and_leaves_the_good_template(

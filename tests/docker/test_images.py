@@ -14,14 +14,14 @@ from pathlib import Path
 
 import pytest
 
-from binder_build.dockerfile import CA_BUNDLE
 from binder_build.images import BuildLimits, BuiltImage, Images
 from binder_build.network import BuildNetwork
-from binder_build.plan import make_recipe
 from binder_build.process import Cancelled
 from binder_build.progress import Event, Line, Note, StepEnded, StepStarted
-from binder_build.recipe import PlanSettings
-from binder_build.tree import Tree
+from binder_plan.dockerfile import CA_BUNDLE
+from binder_plan.plan import make_recipe
+from binder_plan.recipe import PlanSettings
+from binder_plan.tree import Tree
 from binder_protocol.errors import (
     BuildStepFailed,
     BuildTimeout,

@@ -15,7 +15,10 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 SERVER_LIBRARIES = ("fastapi", "docker", "git", "sqlalchemy", "alembic", "uvicorn", "structlog", "supervisor")
-PACKAGES = ("binder_protocol", "binder_build", "binder_registry", "binder_deploy", "binder_control", "binder_client")
+PACKAGES = (
+    "binder_protocol", "binder_plan", "binder_build", "binder_registry", "binder_deploy", "binder_control",
+    "binder_client",
+)  # fmt: skip
 IGNORED = shutil.ignore_patterns(".git", ".venv", ".*_cache", "__pycache__", "tests", "node_modules")
 
 pytestmark = pytest.mark.timeout(600)

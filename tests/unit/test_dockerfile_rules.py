@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from binder_build.addresses import AddressPolicy
-from binder_build.dockerfile_rules import check, effects, prepared
-from binder_build.instructions import instructions
-from binder_build.recipe import PlanSettings
+from binder_plan.dockerfile_rules import check, effects, prepared
+from binder_plan.instructions import instructions
+from binder_plan.recipe import PlanSettings
 from binder_protocol.errors import InvalidRepository
 
 SETTINGS = PlanSettings(cache_scope="scope")
@@ -89,7 +89,7 @@ def test_usual_dockerfiles_are_left_alone(text: str) -> None:
 
 
 def test_an_allowed_registry_on_a_private_network_is_allowed() -> None:
-    judge("FROM 10.0.0.1:5000/x\n", PlanSettings(policy=AddressPolicy(["10.0.0.0/8"])))
+    judge("FROM 10.0.0.1:5000/x\n", PlanSettings(registry_allowed=AddressPolicy(["10.0.0.0/8"]).allows_literal))
 
 
 def test_remote_add_is_allowed_by_a_setting() -> None:

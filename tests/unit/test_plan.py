@@ -8,11 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from binder_build.apt import parse_apt
-from binder_build.plan import make_recipe
-from binder_build.recipe import Base, Kind, PlanSettings, Recipe
-from binder_build.repository import parse_repository
-from binder_build.tree import Tree
+from binder_plan.apt import parse_apt
+from binder_plan.plan import make_recipe
+from binder_plan.recipe import Base, Kind, PlanSettings, Recipe
+from binder_plan.tree import Tree
 from binder_protocol.errors import InvalidRepository
 
 BASE = Base("binder-base:latest", "sha256:" + "0" * 64)
@@ -39,6 +38,10 @@ def recipe(root: Path, files: dict[str, str], **settings: object) -> Recipe:
 CASES: dict[str, tuple[dict[str, str], dict[str, object]]] = {
     "bare": ({"index.ipynb": "{}"}, {}),
     "requirements": ({"requirements.txt": "six\n", "index.ipynb": "{}"}, {}),
+    "wheels": (
+        {"requirements.txt": "six\n", "pyproject.toml": BUILT, "apt.txt": "graphviz\n", "index.ipynb": "{}"},
+        {"sources": False},
+    ),
     "everything": (
         {
             "binder/requirements.txt": "-r more/extra.txt\n-c ../constraints.txt\nsix\n",
@@ -84,8 +87,8 @@ def test_the_order_of_precedence(tmp_path: Path) -> None:
     assert recipe(tmp_path, {"pyproject.toml": PACKAGE}).buildpack == "python"
     found = recipe(tmp_path, {"Dockerfile": "FROM binder-base\nEXPOSE 9000\nCMD python -m http.server 9000\n"})
     assert found.buildpack == "dockerfile"
-    assert found.port == 9000
-    assert found.command == ("/bin/sh", "-c", "python -m http.server 9000")
+    assert found.launch.port == 9000
+    assert found.launch.command == ("/bin/sh", "-c", "python -m http.server 9000")
     assert {each.path for each in found.ignored} == {"pyproject.toml"}
 
 
@@ -114,7 +117,9 @@ def test_what_this_version_does_not_read_is_said(tmp_path: Path) -> None:
 
 
 def test_the_plan_on_the_wire_tells_what_decided(tmp_path: Path) -> None:
-    plan = recipe(tmp_path, {"requirements.txt": "six\n"}).plan(parse_repository("o/r"), "a" * 40, "main", None)
+    plan = recipe(tmp_path, {"requirements.txt": "six\n"}).plan(
+        name="o-r", repository="https://github.com/o/r", commit="a" * 40, ref="main"
+    )
     assert (plan.name, plan.buildpack, plan.files, plan.port) == ("o-r", "python", ["requirements.txt"], 8888)
     assert plan.labels["org.binder.base"] == BASE.id
 

@@ -12,7 +12,6 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from binder_build.cgroup import StepGroups, StepLimits
-from binder_build.dockerfile import NETWORK_CONTEXT
 from binder_build.enginejob import ClassicRecords
 from binder_build.failures import Evidence, explain
 from binder_build.progress import (
@@ -28,7 +27,8 @@ from binder_build.progress import (
     StepStarted,
     clean,
 )
-from binder_build.recipe import Kind
+from binder_plan.dockerfile import NETWORK_CONTEXT
+from binder_plan.recipe import Kind
 from binder_protocol.errors import (
     BinderError,
     BuildStepFailed,

@@ -1,5 +1,5 @@
 # Binder, buildpack python: requirements.txt names Python packages
-FROM binder-base:latest
+FROM binder-base:latest AS environment
 
 # install Debian packages
 USER root
@@ -10,7 +10,10 @@ USER jovyan
 COPY --chown=1000:1000 requirements.txt /home/jovyan/
 
 # install requirements.txt
-RUN UV_NO_CACHE=1 uv pip install --no-progress --color never --python /opt/binder/env --requirement requirements.txt
+RUN UV_NO_CACHE=1 UV_COMPILE_BYTECODE=0 uv pip install --no-progress --color never --python /opt/binder/env --requirement requirements.txt && /opt/binder/env/bin/python /opt/binder/libexec/finish.py /opt/binder/env
+
+FROM environment
 
 # copy the repository
+USER jovyan
 COPY --chown=1000:1000 . /home/jovyan/

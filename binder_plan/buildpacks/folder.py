@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from binder_build.recipe import PlanSettings, Step
-from binder_build.tree import Tree
+from binder_plan.recipe import Base, Launch, PlanSettings, Step
+from binder_plan.tree import Tree
 from binder_protocol.errors import InvalidRepository
 from binder_protocol.models import IgnoredFile
 
@@ -50,17 +51,23 @@ class Detection:
 class Parts:
     """What a buildpack adds.
 
-    `before` are steps that don't need the repository's contents, `after` those that do. `dockerfile` is a whole text
-    that takes the place of all others; then the fields below it say what it leads to.
+    `packages` are Debian packages it needs; `before` are steps that don't need the repository's contents, `after`
+    those that do. `ahead` are steps that run beside the installation of Debian packages, in a stage of their own of
+    which nothing stays, to fill the caches of `before`. `variables` hold from `before` on, at run time, too.
+    `wheels_only` as in a recipe. `dockerfile` is a whole text that takes the place of all others.
     """
 
+    packages: tuple[str, ...] = ()
+    ahead: tuple[Step, ...] = ()
     before: tuple[Step, ...] = ()
     after: tuple[Step, ...] = ()
+    variables: Mapping[str, str] = field(default_factory=dict)
+    versions: Mapping[str, str] = field(default_factory=dict)
+    launch: Launch = field(default_factory=Launch)
+    wheels_only: bool = False
     ignored: tuple[IgnoredFile, ...] = ()
     warnings: tuple[str, ...] = ()
     dockerfile: str | None = None
-    port: int | None = None
-    command: tuple[str, ...] | None = None
     build_args: dict[str, str] = field(default_factory=dict)
 
 
@@ -73,5 +80,5 @@ class Buildpack(Protocol):
     def detect(self, folder: Folder) -> Detection | None:
         """Whether the files of this buildpack are there."""
 
-    def render(self, folder: Folder, settings: PlanSettings) -> Parts:
-        """What it adds. Raises `InvalidRepository` where a file can't be used."""
+    def render(self, folder: Folder, base: Base, settings: PlanSettings) -> Parts:
+        """What it adds to `base`. Raises `InvalidRepository` where a file can't be used."""

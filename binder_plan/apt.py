@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from binder_build.recipe import Cache, Kind, PlanSettings, Run
+from binder_plan.recipe import Cache, Kind, PlanSettings, Run
 from binder_protocol.errors import InvalidRepository
 
 MAX_PACKAGES = 500

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import stat
 from pathlib import Path
@@ -49,11 +50,7 @@ class Tree:
 
         Raises `InvalidRepository` for anything else: links out of the tree, devices, other encodings.
         """
-        place = self._place(path)
-        if place is None:
-            reason = "leads out of the repository" if self.has(path) else "is not there"
-            raise InvalidRepository(f"{path} {reason}", suggestions=(f"put a plain file at {path}",))
-        data = _read(place, path)
+        data = _read(self._found(path), path)
         encoding = "utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
         try:
             text = data.decode(encoding)
@@ -62,6 +59,17 @@ class Tree:
         if "\0" in text:
             raise InvalidRepository(f"{path} is not a text file", suggestions=(f"save {path} as UTF-8 text",))
         return text.replace("\r\n", "\n")
+
+    def digest(self, path: str) -> str:
+        """A hash of the file's contents. Raises `InvalidRepository` where `text` would, but for its contents."""
+        return hashlib.sha256(_read(self._found(path), path)).hexdigest()
+
+    def _found(self, path: str) -> Path:
+        place = self._place(path)
+        if place is None:
+            reason = "leads out of the repository" if self.has(path) else "is not there"
+            raise InvalidRepository(f"{path} {reason}", suggestions=(f"put a plain file at {path}",))
+        return place
 
     def _place(self, path: str) -> Path | None:
         """Where `path` really is; None where that is outside the tree, in `.git`, or nowhere."""

@@ -6,7 +6,7 @@ import posixpath
 import re
 from dataclasses import dataclass
 
-from binder_build.tree import Tree
+from binder_plan.tree import Tree
 
 _INCLUDE = re.compile(r"(?:-r|-c|--requirement|--constraint)(?:\s+|\s*=\s*|(?<=-[rc]))(?P<path>\S+)")
 _LOCAL = re.compile(

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 
-from binder_build.dockerfile import network_mounts
-from binder_build.instructions import Instruction, directives, expand, instructions
-from binder_build.recipe import PlanSettings
+from binder_plan.dockerfile import network_mounts
+from binder_plan.instructions import Instruction, directives, expand, instructions
+from binder_plan.recipe import PlanSettings
 from binder_protocol.errors import BadRepoSource, InvalidRepository
 
 _OWN_FRONTEND = re.compile(r"(?:docker\.io/)?docker/dockerfile(?:-upstream)?(?::[\w.-]+)?(?:@sha256:[0-9a-f]{64})?")
@@ -196,7 +196,7 @@ class _Check:
 
     def _registry(self, host: str, line: int) -> None:
         try:
-            allowed = self._settings.policy.allows_literal(host)
+            allowed = self._settings.registry_allowed(host)
         except BadRepoSource:
             allowed = False
         if not allowed:

@@ -5,10 +5,10 @@ A new one is a module with a class of this shape, and an entry here.
 
 from __future__ import annotations
 
-from binder_build.buildpacks.bare import Bare
-from binder_build.buildpacks.folder import Buildpack, Detection, Folder, Parts
-from binder_build.buildpacks.own_dockerfile import OwnDockerfile
-from binder_build.buildpacks.python import Python
+from binder_plan.buildpacks.bare import Bare
+from binder_plan.buildpacks.folder import Buildpack, Detection, Folder, Parts
+from binder_plan.buildpacks.own_dockerfile import OwnDockerfile
+from binder_plan.buildpacks.python import Python
 
 BUILDPACKS: tuple[Buildpack, ...] = (OwnDockerfile(), Python(), Bare())
 

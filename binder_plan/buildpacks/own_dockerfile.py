@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from binder_build.buildpacks.folder import Detection, Folder, Parts
-from binder_build.dockerfile_rules import check, effects, prepared
-from binder_build.recipe import NB_UID, NB_USER, PlanSettings
+from binder_plan.buildpacks.folder import Detection, Folder, Parts
+from binder_plan.dockerfile_rules import check, effects, prepared
+from binder_plan.recipe import NB_UID, NB_USER, Base, Launch, PlanSettings
 
 
 class OwnDockerfile:
@@ -16,7 +16,7 @@ class OwnDockerfile:
         path = folder.find("Dockerfile")
         return Detection(f"{path} says how to build", (path,)) if path else None
 
-    def render(self, folder: Folder, settings: PlanSettings) -> Parts:
+    def render(self, folder: Folder, base: Base, settings: PlanSettings) -> Parts:  # noqa: ARG002
         path = folder.find("Dockerfile")
         assert path is not None
         text = folder.tree.text(path)
@@ -24,4 +24,5 @@ class OwnDockerfile:
         check(text, path, arguments, settings)
         dockerfile, warnings = prepared(text, settings)
         port, command = effects(text)
-        return Parts(dockerfile=dockerfile, warnings=warnings, port=port, command=command, build_args=arguments)
+        launch = Launch(command=command, port=port)
+        return Parts(dockerfile=dockerfile, warnings=warnings, launch=launch, build_args=arguments)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from binder_build.apt import apt_step, parse_apt
-from binder_build.buildpacks import BUILDPACKS, Buildpack, Detection, Folder, Parts
-from binder_build.dockerfile import render_dockerfile
-from binder_build.recipe import DEFAULT_PORT, Base, Copy, Kind, PlanSettings, Recipe, Run, Step
-from binder_build.tree import Tree
+import hashlib
+import json
+
+from binder_plan.apt import apt_step, parse_apt
+from binder_plan.buildpacks import BUILDPACKS, Buildpack, Detection, Folder, Parts
+from binder_plan.dockerfile import Stages, environment_text, render_dockerfile
+from binder_plan.recipe import Base, Copy, Environment, Kind, PlanSettings, Recipe, Run, Step
+from binder_plan.tree import Tree
 from binder_protocol.models import IgnoredFile
 
 # Files by which other tools, or other versions of Binder, know what to install.
@@ -32,6 +35,7 @@ _KNOWN = (
     "default.nix",
     "package.json",
 )
+_KEY_VERSION = 1  # to be raised whenever the same text and files would give another environment than before
 _COMMON = ("apt.txt", "postBuild", "start")
 _INSTALLING = ("environment.yml", "environment.yaml", "Pipfile", "Pipfile.lock", "setup.py", "install.R", "DESCRIPTION")
 
@@ -40,30 +44,36 @@ def make_recipe(tree: Tree, base: Base, settings: PlanSettings) -> Recipe:
     """How `tree` becomes an image on `base`. Raises `InvalidRepository`, whose message names the file and line."""
     folder = Folder.of(tree)
     buildpack, detection = _detect(folder)
-    parts = buildpack.render(folder, settings)
+    parts = buildpack.render(folder, base, settings)
     common: tuple[str, ...] = ()
-    steps: tuple[Step, ...] = ()
+    stages = Stages()
+    environment: Environment | None = None
     dockerfile = parts.dockerfile
     if dockerfile is None:
         common = tuple(path for name in _COMMON if (path := folder.find(name)))
-        steps = _steps(folder, parts, settings)
-        dockerfile = render_dockerfile(f"Binder, buildpack {buildpack.name}: {detection.reason}", base, steps, settings)
+        stages = _stages(folder, parts, settings)
+        environment = _environment(tree, base, stages, settings)
+        title = f"Binder, buildpack {buildpack.name}: {detection.reason}"
+        dockerfile = render_dockerfile(title, base, stages, settings)
     files = (*detection.files, *common)
     ignored = (*parts.ignored, *_ignored(folder, buildpack, {*files, *(each.path for each in parts.ignored)}))
+    labels = {} if environment is None else {"org.binder.environment": environment.key}
     return Recipe(
         buildpack=buildpack.name,
         reason=detection.reason,
         files=files,
         dockerfile=dockerfile,
-        dockerignore=None if parts.dockerfile is not None else _dockerignore(tree, steps, common),
+        dockerignore=None if parts.dockerfile is not None else _dockerignore(tree, stages, common),
         base=base,
-        steps=steps,
-        port=parts.port or DEFAULT_PORT,
-        command=parts.command,
+        steps=(*stages.ahead, *stages.environment, *stages.contents),
+        environment=environment,
+        wheels_only=parts.wheels_only,
+        launch=parts.launch,
+        versions=parts.versions,
         build_args=parts.build_args,
         ignored=ignored,
         warnings=(*parts.warnings, *_warnings(buildpack, ignored, settings)),
-        labels={"org.binder.buildpack": buildpack.name, "org.binder.base": base.id},
+        labels={"org.binder.buildpack": buildpack.name, "org.binder.base": base.id, **labels},
     )
 
 
@@ -75,26 +85,43 @@ def _detect(folder: Folder) -> tuple[Buildpack, Detection]:
     raise AssertionError("the last buildpack fits every repository")
 
 
-def _steps(folder: Folder, parts: Parts, settings: PlanSettings) -> tuple[Step, ...]:
-    steps: list[Step] = []
+def _stages(folder: Folder, parts: Parts, settings: PlanSettings) -> Stages:
     apt = folder.find("apt.txt")
-    packages = parse_apt(folder.tree.text(apt), apt) if apt else ()
-    if packages:
-        steps.append(apt_step(packages, settings))
-    steps += [*parts.before, Copy(Kind.CONTENTS, "copy the repository", (".",)), *parts.after]
+    named = parse_apt(folder.tree.text(apt), apt) if apt else ()
+    packages = tuple(dict.fromkeys([*parts.packages, *named]))
+    system = (apt_step(packages, settings),) if packages else ()
+    contents: list[Step] = [Copy(Kind.CONTENTS, "copy the repository", (".",)), *parts.after]
     post_build = folder.find("postBuild")
     if post_build:
         folder.tree.text(post_build)  # a link out of the repository is refused here
-        steps.append(Run(Kind.POST_BUILD, f"run {post_build}", f"chmod +x {post_build} && ./{post_build}"))
+        contents.append(Run(Kind.POST_BUILD, f"run {post_build}", f"chmod +x {post_build} && ./{post_build}"))
     start = folder.find("start")
     if start:
         folder.tree.text(start)
-    return tuple(steps)
+    return Stages(
+        ahead=parts.ahead if system and settings.buildkit else (),
+        environment=(*system, *parts.before),
+        contents=tuple(contents),
+        variables=parts.variables,
+        launch=parts.launch,
+    )
 
 
-def _dockerignore(tree: Tree, steps: tuple[Step, ...], common: tuple[str, ...]) -> str:
+def _environment(tree: Tree, base: Base, stages: Stages, settings: PlanSettings) -> Environment | None:
+    text = environment_text(base, stages, settings)
+    if not text:
+        return None
+    copied = {path for step in stages.environment if isinstance(step, Copy) for path in step.paths}
+    scope = settings.cache_scope if settings.secrets else ""
+    facts = [_KEY_VERSION, base.id, text, scope, {path: tree.digest(path) for path in sorted(copied)}]
+    return Environment(hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:32])
+
+
+def _dockerignore(tree: Tree, stages: Stages, common: tuple[str, ...]) -> str:
     """The repository's own .dockerignore, but never at the cost of a file that the build needs."""
-    own = tree.text(".dockerignore").rstrip("\n").split("\n") if tree.is_file(".dockerignore") else []
+    name = next((each for each in (".dockerignore", ".containerignore") if tree.is_file(each)), None)
+    own = tree.text(name).rstrip("\n").split("\n") if name else []
+    steps = (*stages.environment, *stages.contents)
     copied = [path for step in steps if isinstance(step, Copy) for path in step.paths if path != "."]
     needed = dict.fromkeys([*copied, *common])
     return "\n".join([".git", "**/.git", *own, *(f"!{path}" for path in needed if own)]) + "\n"

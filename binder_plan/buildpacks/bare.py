@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from binder_build.buildpacks.folder import Detection, Folder, Parts
-from binder_build.recipe import PlanSettings
+from binder_plan.buildpacks.folder import Detection, Folder, Parts
+from binder_plan.recipe import Base, PlanSettings
 
 
 class Bare:
@@ -15,6 +15,6 @@ class Bare:
         """Always."""
         return Detection("no file says what to install: the base image and the repository's contents")
 
-    def render(self, folder: Folder, settings: PlanSettings) -> Parts:  # noqa: ARG002
+    def render(self, folder: Folder, base: Base, settings: PlanSettings) -> Parts:  # noqa: ARG002
         """Nothing is added."""
         return Parts()

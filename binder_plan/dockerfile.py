@@ -1,0 +1,139 @@
+"""A Dockerfile from steps: pure text, the layers in the order in which they change."""
+
+from __future__ import annotations
+
+import json
+import posixpath
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from binder_plan.recipe import NB_UID, NB_USER, REPO_DIR, Base, Cache, Copy, Kind, Launch, PlanSettings, Run, Step
+
+CA_BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
+NETWORK_CONTEXT = "binder-network"
+ENVIRONMENT_STAGE, AHEAD_STAGE = "environment", "ahead"
+_CA_VARIABLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "PIP_CERT", "NODE_EXTRA_CA_CERTS")
+_AHEAD = "/tmp/binder-ahead"  # noqa: S108 - a path in the image
+
+
+@dataclass(frozen=True, slots=True)
+class Stages:
+    """The steps of a Dockerfile by the stage they are in, and what is set in it.
+
+    `ahead` runs beside the installation of Debian packages in `environment`; `contents` stands on `environment`, and
+    `launch` is what its image does when it is started. `variables` hold from `environment` on.
+    """
+
+    ahead: tuple[Step, ...] = ()
+    environment: tuple[Step, ...] = ()
+    contents: tuple[Step, ...] = ()
+    variables: Mapping[str, str] = field(default_factory=dict)
+    launch: Launch = field(default_factory=Launch)
+
+
+def environment_text(base: Base, stages: Stages, settings: PlanSettings) -> str:
+    """The stages before the repository's contents; empty where nothing comes before them."""
+    if not stages.environment and not stages.variables:
+        return ""
+    lines: list[str] = []
+    if stages.ahead:
+        lines += [f"FROM {base.reference} AS {AHEAD_STAGE}", *_steps(stages.ahead, settings), ""]
+    lines += [f"FROM {base.reference} AS {ENVIRONMENT_STAGE}", *_variables(stages.variables)]
+    lines += _steps(stages.environment, settings, ahead=bool(stages.ahead))
+    return "\n".join(lines)
+
+
+def render_dockerfile(title: str, base: Base, stages: Stages, settings: PlanSettings) -> str:
+    """The whole text; its steps run in the base's working directory, REPO_DIR."""
+    environment = environment_text(base, stages, settings)
+    lines = [f"# {title}", *([environment, "", f"FROM {ENVIRONMENT_STAGE}"] if environment else [])]
+    if not environment:
+        lines.append(f"FROM {base.reference}")
+    return "\n".join([*lines, *_steps(stages.contents, settings), *_launch(stages.launch)]) + "\n"
+
+
+def network_mounts(settings: PlanSettings) -> list[str]:
+    """The mounts by which a step gets this host's CA bundle and package indexes; none of them stays in the image.
+
+    Files of a named context, not secrets: for a step with a secret BuildKit reads its whole root file system, to
+    find a cached result by contents (5 s instead of 0.5 s on the base image). Only an index with a password is one.
+    """
+    if not settings.buildkit:
+        return []
+    files = [("ca.crt", CA_BUNDLE)] if settings.ca else []
+    configured = [("pip.conf", "/etc/pip.conf"), ("uv.toml", "/etc/uv/uv.toml")]
+    mounts = []
+    if settings.index_secret:
+        mounts = [f"--mount=type=secret,id=binder-{name},target={target},mode=0444" for name, target in configured]
+    elif settings.ca or settings.index:
+        files += configured
+    bound = [f"--mount=type=bind,from={NETWORK_CONTEXT},source={name},target={target}" for name, target in files]
+    return [*bound, *mounts]
+
+
+def copy_lines(step: Copy) -> list[str]:
+    """The instructions of a copy: one for each directory."""
+    owner = f"--chown={NB_UID}:{NB_UID}"
+    by_directory: dict[str, list[str]] = {}
+    for path in step.paths:
+        by_directory.setdefault(posixpath.dirname(path), []).append(path)
+    return [_copy(owner, paths, posixpath.join(REPO_DIR, directory, "")) for directory, paths in by_directory.items()]
+
+
+def _copy(owner: str, paths: list[str], target: str) -> str:
+    """In the JSON form where a name holds a space."""
+    words = [*paths, target]
+    plain = not any(set(word) & set(" \t\"'\\$[") for word in words)
+    return f"COPY {owner} {' '.join(words) if plain else json.dumps(words, ensure_ascii=False)}"
+
+
+def _steps(steps: Iterable[Step], settings: PlanSettings, *, ahead: bool = False) -> list[str]:
+    """`ahead`: the first step that installs dependencies waits for the stage that runs ahead of it."""
+    lines: list[str] = []
+    user = ""
+    for step in steps:
+        lines += ["", f"# {step.title}"]
+        wanted = "root" if isinstance(step, Run) and step.root else NB_USER
+        if wanted != user:
+            lines.append(f"USER {wanted}")
+            user = wanted
+        waits = ahead and isinstance(step, Run) and step.kind is Kind.DEPENDENCIES
+        ahead = ahead and not waits
+        lines += copy_lines(step) if isinstance(step, Copy) else _run(step, settings, waits=waits)
+    if user != NB_USER:
+        lines.append(f"USER {NB_USER}")
+    return lines
+
+
+def _run(step: Run, settings: PlanSettings, *, waits: bool) -> list[str]:
+    mounts = [f"--mount=type=bind,from={AHEAD_STAGE},source={REPO_DIR},target={_AHEAD}"] if waits else []
+    mounts += [*(_cache(cache) for cache in step.caches if settings.buildkit), *network_mounts(settings)]
+    command = step.command
+    if settings.ca and settings.buildkit:
+        command = f"export {' '.join(f'{name}={CA_BUNDLE}' for name in _CA_VARIABLES)}; {command}"
+    return ["RUN " + " \\\n    ".join([*mounts, command])]
+
+
+def _cache(cache: Cache) -> str:
+    owner = "" if cache.root else f",uid={NB_UID},gid={NB_UID}"
+    sharing = "locked" if cache.root else "shared"
+    return f"--mount=type=cache,id={cache.id},target={cache.target},sharing={sharing}{owner}"
+
+
+def _variables(variables: Mapping[str, str]) -> list[str]:
+    return [f"ENV {name}={_quoted(value)}" for name, value in variables.items()]
+
+
+def _quoted(value: str) -> str:
+    """A value as ENV takes it: nothing in it is put in for a variable, and no line ends in it."""
+    escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("$", "\\$").replace("\n", " ")
+    return f'"{escaped}"'
+
+
+def _launch(launch: Launch) -> list[str]:
+    lines = _variables(launch.environment)
+    if launch.port is not None:
+        lines.append(f"EXPOSE {launch.port}")
+    if launch.command is not None:
+        lines.append(f"CMD {json.dumps(list(launch.command), ensure_ascii=False)}")
+    return ["", "# start the application", *lines] if lines else []
