@@ -46,7 +46,10 @@ class Tree:
         place = self._place(directory)
         if place is None or not place.is_dir():
             return []
-        return sorted(entry.name for entry in os.scandir(place) if entry.name.lower() != ".git")
+        try:
+            return sorted(entry.name for entry in place.iterdir() if entry.name.lower() != ".git")
+        except OSError:  # one that may not be read
+            return []
 
     def text(self, path: str) -> str:
         """The text of a file that decides the build, at most 1 MB of UTF-8 (or UTF-16 with its mark), as `\\n` lines.

@@ -214,7 +214,7 @@ def test_a_plan_is_shown(server: Stub, run: Run) -> None:
         "ignored": [{"path": "Pipfile", "reason": "requirements.txt comes first"}],
     }
     server.on("POST /plans", planned)
-    assert "ignored    Pipfile: requirements.txt comes first" in run("plan", "owner/repo").out
+    assert "ignored      Pipfile: requirements.txt comes first" in run("plan", "owner/repo").out
     assert run("plan", "owner/repo", "--dockerfile").out == "FROM base\nRUN true\n"
 
 
