@@ -41,6 +41,10 @@ class Tree:
         place = self._place(path)
         return place is not None and place.is_file()
 
+    def real(self, path: str) -> str:
+        """Where `path`, which must be inside the tree, is when links are followed; the root is empty."""
+        return "/".join(self._found(path).relative_to(self.root).parts)
+
     def names(self, directory: str = ".") -> list[str]:
         """The names in a directory, sorted; empty where there is none."""
         place = self._place(directory)
