@@ -76,6 +76,10 @@ _HINTS: tuple[tuple[str, str], ...] = (
         "try again: the package server didn't answer",
     ),
     (r"Permission denied", "a step runs as uid 1000, without root's rights: system packages belong in apt.txt"),
+    (
+        r"(?m)(?:\w: (?:command )?not found|env: .{1,80}: No such file or directory)$",
+        "a program is missing in the image: name the package that brings it in apt.txt",
+    ),
     (r"bad interpreter|/bin/(?:ba)?sh\r", "save the script with Unix line ends"),
 )
 

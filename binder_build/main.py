@@ -114,6 +114,8 @@ def build_app(settings: BuildSettings) -> FastAPI:
 
     resolver = Resolver(ask)
     planner = Planner(
+        store=store,
+        images=images,
         source=source,
         credentials=credentials,
         recipes=recipes,

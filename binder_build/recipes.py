@@ -15,7 +15,7 @@ from binder_plan.recipe import Base, PlanSettings, Recipe
 from binder_plan.tree import Tree
 from binder_protocol.models import BuildOptions
 
-VERSION = 2
+VERSION = 3
 """To be raised whenever the same files would give another image than before."""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from datetime import date
 
 from binder_client.calls import Calls, Page, request_model
 from binder_client.waiting import Polls, completed, deployed
@@ -90,9 +91,17 @@ class BuildSection:
         return self._calls.one(operations.BUILD_CANCEL, Build, name)
 
     def plan(
-        self, repository: str, *, ref: str | None = None, subdir: str | None = None, credential: str | None = None
+        self,
+        repository: str,
+        *,
+        ref: str | None = None,
+        subdir: str | None = None,
+        credential: str | None = None,
+        as_of: date | None = None,
     ) -> Plan:
-        body = request_model(PlanRequest, repository=repository, ref=ref, subdir=subdir, credential=credential)
+        """What a build would do; `as_of`: with no package published after this day."""
+        more = {"credential": credential, "options": as_of and {"as_of": as_of}}
+        body = request_model(PlanRequest, repository=repository, ref=ref, subdir=subdir, **more)
         return self._calls.one(operations.BUILD_PLAN, Plan, body=body)
 
     def wait(self, name: str, *, timeout: float = 7200) -> Build:

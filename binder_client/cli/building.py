@@ -1,4 +1,4 @@
-"""`build`, `plan`, `cancel`, and the way of a build that commands share."""
+"""`build`, `cancel`, and the way of a build that commands share."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from binder_client.cli.session import session
 
 if TYPE_CHECKING:
     from binder_client.client import Client
-    from binder_protocol.models import Build, Plan
+    from binder_protocol.models import Build
 
 _MAX_SECRET = 65_536
 
@@ -86,30 +86,6 @@ def build(
         else:
             built = start(client, source)
         output.result(built, _lines(built))
-
-
-def plan(
-    context: typer.Context,
-    repository: Repository,
-    ref: Ref = None,
-    subdir: Subdir = None,
-    dockerfile: Annotated[bool, typer.Option("--dockerfile", help="Print the Dockerfile alone.")] = False,
-    credential_stdin: CredentialStdin = False,
-    as_json: AsJson = False,
-) -> None:
-    """Say what would be built, without building.
-
-    \b
-    Examples:
-      binder-client plan owner/repo
-      binder-client plan owner/repo --dockerfile > Dockerfile
-    """
-    output = Output(as_json=as_json)
-    credential = secret_from_stdin() if credential_stdin else None
-    with session(context, output) as client:
-        planned = client.build.plan(repository, ref=ref, subdir=subdir, credential=credential)
-        text = planned.dockerfile.splitlines()
-        output.result(planned, text if dockerfile else [*_plan_lines(planned), "", *text])
 
 
 def cancel(
@@ -187,20 +163,3 @@ def _lines(built: Build) -> Iterator[str]:
     yield f"image     {built.image or '-'}"
     yield f"template  {built.template or '-'}"
     yield f"launch it: binder-client deploy {built.template or built.name}"
-
-
-def _plan_lines(planned: Plan) -> Iterator[str]:
-    yield f"name       {planned.name}"
-    if planned.commit:
-        yield f"commit     {planned.commit}"
-    yield f"buildpack  {planned.buildpack}: {planned.reason}"
-    yield f"files      {', '.join(planned.files) or '-'}"
-    if planned.base:
-        yield f"base       {planned.base}"
-    yield f"port       {planned.port}"
-    for name, version in planned.versions.items():
-        yield f"{name:<10} {version}"
-    for ignored in planned.ignored:
-        yield f"ignored    {ignored.path}: {ignored.reason}"
-    for warning in planned.warnings:
-        yield f"warning    {warning}"

@@ -21,8 +21,9 @@ class Folder:
 
     @classmethod
     def of(cls, tree: Tree) -> Folder:
-        """Raises `InvalidRepository` where there are both `binder` and `.binder`."""
-        found = [name for name in ("binder", ".binder") if tree.is_directory(name)]
+        """Where one is a link, what it leads to. Raises `InvalidRepository` where there are both of them."""
+        # A file can't be copied by way of a link before the repository brings the link itself.
+        found = list(dict.fromkeys(tree.real(name) for name in ("binder", ".binder") if tree.is_directory(name)))
         if len(found) > 1:
             raise InvalidRepository(
                 "the repository has both binder/ and .binder/", suggestions=("keep one of the two directories",)

@@ -79,7 +79,7 @@ def test_the_dockerfile_is_the_expected_one(case: str, tmp_path: Path, request: 
 def test_contents_come_after_everything_that_does_not_need_them(tmp_path: Path) -> None:
     files, settings = CASES["everything"]
     kinds = [step.kind for step in recipe(tmp_path, files, **settings).steps]
-    assert kinds == [Kind.SYSTEM, Kind.DEPENDENCIES, Kind.DEPENDENCIES, Kind.CONTENTS, Kind.POST_BUILD]
+    assert kinds == [Kind.SYSTEM, Kind.DEPENDENCIES, Kind.DEPENDENCIES, Kind.CONTENTS, Kind.CONTENTS, Kind.POST_BUILD]
 
 
 def test_the_order_of_precedence(tmp_path: Path) -> None:

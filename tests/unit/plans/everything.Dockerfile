@@ -29,6 +29,12 @@ FROM environment
 USER jovyan
 COPY --chown=1000:1000 . /home/jovyan/
 
+# prepare binder/start
+RUN --mount=type=bind,from=binder-network,source=ca.crt,target=/etc/ssl/certs/ca-certificates.crt \
+    --mount=type=bind,from=binder-network,source=pip.conf,target=/etc/pip.conf \
+    --mount=type=bind,from=binder-network,source=uv.toml,target=/etc/uv/uv.toml \
+    export SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt REQUESTS_CA_BUNDLE=/etc/ssl/certs/ca-certificates.crt PIP_CERT=/etc/ssl/certs/ca-certificates.crt NODE_EXTRA_CA_CERTS=/etc/ssl/certs/ca-certificates.crt; chmod +x binder/start
+
 # run binder/postBuild
 RUN --mount=type=bind,from=binder-network,source=ca.crt,target=/etc/ssl/certs/ca-certificates.crt \
     --mount=type=bind,from=binder-network,source=pip.conf,target=/etc/pip.conf \
