@@ -24,7 +24,8 @@ class BuildSettings(ServiceSettings):
     Sources: `allow_hosts` names hosts, host:port pairs, addresses and networks that may be private.
     `ssh_key` is the one key shown to ssh servers, `known_hosts` lists those that are trusted; without it, the key that
     a server shows first is remembered. `credentials_file` is TOML with a table per credential: `host` and `secret`;
-    readable by its owner alone.
+    readable by its owner alone. `credentials_key`: the file of the keys that the other credentials are sealed with;
+    made in the service's directory by default.
 
     Engine: `docker_host` as in $DOCKER_HOST; `registry` is where images are pushed to, as host/path; none by default.
     `memory`, `cpu` and `pids` bind a build's steps; `frontends`: the frontend that a Dockerfile names is pulled.
@@ -55,6 +56,7 @@ class BuildSettings(ServiceSettings):
 
     allow_hosts: list[str] = []
     credentials_file: Path | None = None
+    credentials_key: Path | None = None
     ssh_key: Path | None = None
     known_hosts: Path | None = None
     source_bytes: int = Field(default=2 * _GIB, ge=1_024)
