@@ -103,8 +103,8 @@ class Images:
             )
             self._builder.build(job, on_event, cancel)
             # An image's id is its configuration's digest, or its manifest's in an engine with containerd's image store.
-            said = (said(job.metadata, f"containerimage.{kind}") for kind in ("config.digest", "digest"))
-            image = self.inspect(next((digest for digest in said if digest and self.exists(digest)), tag))
+            digests = (said(job.metadata, f"containerimage.{kind}") for kind in ("config.digest", "digest"))
+            image = self.inspect(next((digest for digest in digests if digest and self.exists(digest)), tag))
         self._refuse_labels(image, everything, recipe.base, tag)
         return image
 
