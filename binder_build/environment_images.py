@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import Enum, auto
 from pathlib import Path
 from typing import Protocol
 
@@ -36,6 +37,14 @@ class Workbench:
     on_event: Callable[[Event], None]
     cancel: threading.Event | None
     secrets: BuildSecrets = NO_SECRETS
+
+
+class _Answer(Enum):
+    """The registry's, when it is asked for an environment. `NONE`: there is no registry, or it fails."""
+
+    TAKEN = auto()
+    NOT_THERE = auto()
+    NONE = auto()
 
 
 class EnvironmentImages:
@@ -72,7 +81,8 @@ class EnvironmentImages:
             bench.on_event(Note(f"the environment {key[:12]} is there already: nothing is installed"))
             self._store.use(key, reference)
             return recipe, reference
-        if not bench.no_cache and self._pull(key, reference, bench):
+        answer = _Answer.NOT_THERE if bench.no_cache else self._pull(key, reference, bench)
+        if answer is _Answer.TAKEN:
             self._store.use(key, reference)
             return recipe, reference
         try:
@@ -84,32 +94,30 @@ class EnvironmentImages:
             self._store.note_sources(key)
             return self.ensure(render(sources=True), render, bench)
         self._store.use(key, reference)
-        self._push(key, reference, bench)
+        if self._registry is not None and answer is _Answer.NOT_THERE:
+            self._push(f"{self._registry}/environment:{key}", reference, bench)
         return recipe, reference
 
-    def _pull(self, key: str, reference: str, bench: Workbench) -> bool:
+    def _pull(self, key: str, reference: str, bench: Workbench) -> _Answer:
         """Takes the environment's image from the registry, where it has it. One that doesn't answer ends no build."""
         if self._registry is None:
-            return False
+            return _Answer.NONE
         shared = f"{self._registry}/environment:{key}"
         try:
             if not self._images.pull(shared, seconds=self._push_seconds, cancel=bench.cancel):
-                return False
+                return _Answer.NOT_THERE
         except (EngineError, BuildTimeout) as error:
-            bench.on_event(Note(f"warning: the registry was not asked for the environment: {error.message}"))
-            return False
+            bench.on_event(Note(f"warning: the environment is not shared: {error.message}"))
+            return _Answer.NONE
         fits = self._images.inspect(shared).labels.get(ENVIRONMENT_LABEL) == key
         if fits:
             self._images.tag(shared, reference)
             bench.on_event(Note(f"the environment {key[:12]} was taken from the registry: nothing is installed"))
         self._images.remove(shared)
-        return fits
+        return _Answer.TAKEN if fits else _Answer.NOT_THERE
 
-    def _push(self, key: str, reference: str, bench: Workbench) -> None:
+    def _push(self, shared: str, reference: str, bench: Workbench) -> None:
         """Shares the environment's image. It is a cache: what goes wrong ends no build."""
-        if self._registry is None:
-            return
-        shared = f"{self._registry}/environment:{key}"
         self._images.tag(reference, shared)
         try:
             self._images.push(shared, seconds=self._push_seconds, on_event=bench.on_event, cancel=bench.cancel)

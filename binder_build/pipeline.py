@@ -12,6 +12,7 @@ from pathlib import Path
 from binder_build.build_secrets import BuildSecrets
 from binder_build.collection import Collection
 from binder_build.credential_store import CredentialStore
+from binder_build.dates import date_files
 from binder_build.documents import Documents
 from binder_build.environment_images import EnvironmentImages, Render, Workbench
 from binder_build.finished_images import FinishedImages, Work
@@ -122,7 +123,7 @@ class Pipeline:
     def _fetch(self, revision: Revision) -> Checkout:
         with self._recorder.phase(BuildPhase.FETCHING, self._limits.fetch.seconds):
             self._adapters.collection.make_room(self._recorder.note)
-            return self._adapters.source.fetch(
+            checkout = self._adapters.source.fetch(
                 self._repository,
                 revision,
                 self._files / "source",
@@ -132,6 +133,8 @@ class Pipeline:
                 cancel=self._job.cancel,
                 on_note=self._recorder.note,
             )
+            date_files(checkout.path, checkout.committed_at)
+            return checkout
 
     def _plan(self, checkout: Checkout, revision: Revision) -> Recipe:
         with self._recorder.phase(BuildPhase.PLANNING, self._limits.plan_seconds):

@@ -32,6 +32,7 @@ NEEDLES = [
     for word in (SECRET, PASSWORD)
     for form in (word.encode(), base64.b64encode(word.encode())[:24], quote(word, safe="").encode())
 ]
+ARGUMENT = "0.1125"
 PRINTS = """#!/bin/bash
 set -e
 test "$(stat -c %a:%u /run/secrets/licence)" = 400:1000
@@ -75,12 +76,18 @@ def suite(
         yield suite
         for build in suite.client.build.status_all():
             for image in engine.images.list(filters={"label": f"org.binder.name={build.name}"}):
+                environment = image.labels.get("org.binder.environment")
                 engine.images.remove(image.id, force=True)
+                for each in engine.images.list(f"binder/environment:{environment}"):
+                    engine.images.remove(each.id, force=True)
 
 
-def check_absent(suite: Suite, engine: docker.DockerClient, build: Build) -> None:
-    """Nothing that is left of the build holds a secret: image, history, labels, log, database, files."""
-    assert found_in_image(engine, str(build.image), [*NEEDLES, b"org.binder.commit"]) == {b"org.binder.commit"}
+def check_absent(suite: Suite, engine: docker.DockerClient, build: Build, known: str) -> None:
+    """Nothing that is left of the build holds a secret: image, history, labels, log, database, files.
+
+    `known` is in a layer of the image, and found there.
+    """
+    assert found_in_image(engine, str(build.image), [*NEEDLES, known.encode()]) == {known.encode()}
     history = subprocess.run(
         ["docker", "history", "--no-trunc", str(build.image)], capture_output=True, check=True, timeout=60
     ).stdout
@@ -110,24 +117,25 @@ def processes_that_show(needles: list[bytes]) -> list[str]:
 def test_a_secret_reaches_the_steps_and_stays_nowhere(
     suite: Suite, git: GitServer, engine: docker.DockerClient
 ) -> None:
-    files = {"requirements.txt": f"tinynetrc==1.3.1\n# {NONCE}\n", "postBuild": PRINTS + "sleep 2\n"}
+    files = {"requirements.txt": f"tinynetrc==1.3.1\n# {NONCE}\n", "postBuild": PRINTS + f"sleep 2 {ARGUMENT}\n"}
     source = git.create("own/secret", files)
     name = suite.client.build.start(source.url, secrets=["licence"], sbom=True).name
     shown: list[str] = []
 
     def ended() -> bool:
-        shown.extend(processes_that_show(NEEDLES))
+        shown.extend(processes_that_show([*NEEDLES, ARGUMENT.encode()]))
         return suite.client.build.status(name).status.ended
 
     eventually(ended, within=240, every=0.05, what="the end of the build")
     build = suite.client.build.status(name)
     assert build.status is BuildStatus.COMPLETED, (build.failure, [line.text for line in suite.log(build)][-20:])
-    assert shown == []
+    assert shown, "the steps' processes are seen"
+    assert all(ARGUMENT in each and not any(needle.decode() in each for needle in NEEDLES) for each in shown)
     printed = [line.text for line in suite.log(build) if line.step == "run postBuild" and line.kind == "line"]
     assert "***" in printed
     assert any(line.startswith("login: ") and line.endswith("***") for line in printed)
     assert any(line.startswith("digest ") for line in printed), "it was read"
-    check_absent(suite, engine, build)
+    check_absent(suite, engine, build, f"# {NONCE}")
 
 
 def test_a_secret_in_what_a_failed_step_says_last_is_hidden(suite: Suite, git: GitServer) -> None:
@@ -145,13 +153,14 @@ def test_an_own_dockerfile_mounts_a_secret_by_its_name(
 ) -> None:
     text = (
         "FROM binder-base:latest\n"
-        f"RUN --mount=type=secret,id=licence,uid=1000 echo {NONCE}; wc -c < /run/secrets/licence > /tmp/size\n"
+        f"RUN --mount=type=secret,id=licence,uid=1000 echo {NONCE} > /tmp/known; \\\n"
+        " wc -c < /run/secrets/licence > /tmp/size\n"
     )
     source = git.create("own/dockerfile-secret", {"Dockerfile": text})
     build = suite.completed(source.url, secrets=["licence"])
     size = engine.containers.run(str(build.image), ["cat", "/tmp/size"], remove=True, network_mode="none")
     assert int(size) == len(SECRET)
-    check_absent(suite, engine, build)
+    check_absent(suite, engine, build, f"{NONCE}\n")
 
 
 def test_without_being_asked_for_no_secret_is_there(suite: Suite, git: GitServer) -> None:
@@ -170,7 +179,7 @@ def test_a_private_index_serves_the_build_that_names_it_alone(
     command = ["python", "-c", f"import lab_{NONCE}, tinynetrc; print(lab_{NONCE}.ANSWER)"]
     assert engine.containers.run(str(build.image), command, remove=True, network_mode="none").strip() == b"42"
     assert f"lab_{NONCE}==1.2" in suite.client.build.lock(build.name).packages
-    check_absent(suite, engine, build)
+    check_absent(suite, engine, build, f"lab-{NONCE}\ntiny")
 
     served = len(index.served)
     other = git.create("two/private", files)
