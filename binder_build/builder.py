@@ -64,6 +64,7 @@ class BuildJob:
     target: str | None = None
     environment: str | None = None
     secrets: BuildSecrets = field(default_factory=BuildSecrets)
+    cache: str | None = None
 
     @property
     def metadata(self) -> Path:
@@ -107,6 +108,11 @@ class Builder:
         self._network = network
         self._parallel = parallel
         self._groups = StepGroups()
+
+    @property
+    def is_engines_own(self) -> bool:
+        """Whether it is the engine's own, which keeps its cache in the engine and images alone."""
+        return self._name is None
 
     @cached_property
     def has_buildx(self) -> bool:
@@ -174,6 +180,7 @@ class Builder:
             cgroup_parent=group,
             epoch=job.epoch,
             no_cache=job.no_cache,
+            cache=job.cache,
         )
         process = subprocess.Popen(
             [*self._command, *run.arguments()],

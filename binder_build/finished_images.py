@@ -12,6 +12,7 @@ from binder_build.inventory import bill_of_materials, components_of, digest_of, 
 from binder_build.progress import Note
 from binder_build.records import Attempt
 from binder_plan.recipe import Kind, Recipe
+from binder_protocol.errors import BuildTimeout, EngineError
 from binder_protocol.service.app import version
 
 LOCK_LABEL = "org.binder.lock"
@@ -41,15 +42,23 @@ class Work:
 class FinishedImages:
     """Those of one engine."""
 
-    def __init__(self, images: Images, documents: Documents) -> None:
+    def __init__(
+        self, images: Images, documents: Documents, *, cache: str | None = None, push_seconds: float = 1_800.0
+    ) -> None:
+        """`cache`: where in a registry the steps are kept, for other hosts."""
         self._images = images
         self._documents = documents
+        self._cache = cache
+        self._push_seconds = push_seconds
 
     def build(self, work: Work, bench: Workbench, attempt: Attempt) -> BuiltImage:
         """Builds it, and keeps what the attempt shall know. Raises as `Images.build`."""
         own = bool(work.recipe.steps)
         lock = None if work.installs or not own else self._lock(work.environment or work.recipe.base.reference)
-        image = self._image(work, bench, lock)
+        cache = self._cache_of(work, bench, attempt)
+        image = self._image(work, bench, lock, cache)
+        if cache is not None and self._images.shares_by_image:
+            self._share(image, cache, bench)
         if lock is None and (lock := self._lock(image.id, base=own)) is not None:
             image = self._labelled(work, bench, lock)
         if lock is not None:
@@ -62,7 +71,27 @@ class FinishedImages:
         with self._images.files(reference) as files:
             return lock_of(files, base=base)
 
-    def _image(self, work: Work, bench: Workbench, lock: str | None) -> BuiltImage:
+    def _cache_of(self, work: Work, bench: Workbench, attempt: Attempt) -> str | None:
+        """Where the steps are kept; never those that saw a secret.
+
+        What comes of our own steps is shared as the environment's image, and the rest takes a moment.
+        """
+        if self._cache is None or not bench.secrets.empty or not self._images.has_buildx():
+            return None
+        if self._images.shares_by_image and work.recipe.steps:
+            return None
+        return f"{self._cache}/{attempt.name}:cache"
+
+    def _share(self, image: BuiltImage, cache: str, bench: Workbench) -> None:
+        self._images.tag(image.id, cache)
+        try:
+            self._images.push(cache, seconds=self._push_seconds, on_event=bench.on_event, cancel=bench.cancel)
+        except (EngineError, BuildTimeout) as error:
+            bench.on_event(Note(f"warning: the steps are not shared: {error.message}"))
+        finally:
+            self._images.remove(cache)
+
+    def _image(self, work: Work, bench: Workbench, lock: str | None, cache: str | None) -> BuiltImage:
         return self._images.build(
             bench.context,
             work.recipe,
@@ -75,6 +104,7 @@ class FinishedImages:
             cancel=bench.cancel,
             environment=work.environment,
             secrets=bench.secrets,
+            cache=cache,
         )
 
     def _labelled(self, work: Work, bench: Workbench, lock: str) -> BuiltImage:

@@ -71,6 +71,11 @@ class Images:
         """Whether there is a buildx that can be used; else the classic builder is."""
         return self._builder.has_buildx
 
+    @property
+    def shares_by_image(self) -> bool:
+        """Whether steps get to other hosts in a pushed image alone; else the builder itself writes them there."""
+        return self._builder.is_engines_own
+
     def build(
         self,
         context: Path,
@@ -86,11 +91,13 @@ class Images:
         target: str | None = None,
         environment: str | None = None,
         secrets: BuildSecrets = NO_SECRETS,
+        cache: str | None = None,
     ) -> BuiltImage:
         """Builds `recipe` on `context`, names the image `tag`, and labels it.
 
         `target`: up to that stage of the Dockerfile alone; `environment`: the image that takes the place of the stage
-        of that name. `secrets` reach its steps, and neither its image nor what is told of it.
+        of that name. `secrets` reach its steps, and neither its image nor what is told of it. `cache` is where a
+        registry keeps steps for other hosts; see `shares_by_image`.
 
         `on_event` is called from this thread, in order; what it raises ends the build. `epoch` (Unix seconds) dates the
         image. Raises the tree below `BuildFailed`, `EngineError`, `Cancelled`; then nothing of the build runs on.
@@ -99,7 +106,7 @@ class Images:
             everything = {**recipe.labels, **labels}
             limits = limits or BuildLimits()
             job = BuildJob(
-                context, recipe, tag, everything, limits, epoch, no_cache, work, target, environment, secrets
+                context, recipe, tag, everything, limits, epoch, no_cache, work, target, environment, secrets, cache
             )
             self._builder.build(job, on_event, cancel)
             # An image's id is its configuration's digest, or its manifest's in an engine with containerd's image store.

@@ -100,7 +100,7 @@ def build_app(settings: BuildSettings) -> FastAPI:
         recipes,
         images,
         environment_images,
-        FinishedImages(images, documents),
+        FinishedImages(images, documents, cache=settings.build_cache, push_seconds=settings.push_seconds),
         collection,
         templates,
         work,

@@ -26,6 +26,8 @@ MAX_RECORD = 4_000_000
 _MAX_NAME = 300
 # The builder's own errands: its files and ours brought to it. People see those that fail.
 _OWN_STEPS = ("[internal] ", f"[context {NETWORK_CONTEXT}] ", f"[context {ENVIRONMENT_STAGE}] load metadata ")
+# A cache that isn't there, or can't be written, is no failure of the build.
+_CACHE_STEPS = ("importing cache manifest from ", "exporting cache to ", "inferred cache manifest type")
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,6 +216,8 @@ class Progress:
 
     def _vertex(self, record: dict[str, Any]) -> Iterator[Event]:
         digest, name = str(record.get("digest", "")), str(record.get("name", ""))
+        if name.startswith(_CACHE_STEPS):
+            return
         vertex = self._vertices.get(digest)
         if vertex is None:
             vertex = self._vertices[digest] = _Vertex(

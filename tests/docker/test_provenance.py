@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -190,3 +191,32 @@ def test_a_second_host_takes_the_environment_from_the_registry(
         with tidy_suite(tmp_path / "three", engine, registry=prefix) as three:
             third = three.completed(source.url, within=240)
             assert any("environment is not shared" in line.text for line in three.log(third))
+
+
+@pytest.mark.registry
+def test_a_second_host_takes_the_steps_of_an_own_dockerfile_from_the_registry(
+    git: GitServer, engine: docker.DockerClient, tmp_path: Path
+) -> None:
+    marker = f"cached-{NONCE}"
+    text = f"FROM binder-base:latest\nRUN : {marker}; date +%s%N > /tmp/when\n"
+    source = git.create("own/steps", {"Dockerfile": text})
+    with image_registry(tmp_path / "images") as registry:
+        with tidy_suite(tmp_path / "one", engine, build_cache=f"{registry.address}/cache") as one:
+            first = one.completed(source.url, within=240)
+            when = engine.containers.run(str(first.image), ["cat", "/tmp/when"], remove=True, network_mode="none")
+            assert registry.tags(f"cache/{first.name}") == ["cache"]
+        forget_steps(marker)
+        with tidy_suite(tmp_path / "two", engine, build_cache=f"{registry.address}/cache") as two:
+            second = two.completed(source.url, within=240)
+            assert {line.status for line in two.log(second) if marker in (line.step or "")} == {"cached"}
+            again = engine.containers.run(str(second.image), ["cat", "/tmp/when"], remove=True, network_mode="none")
+            assert again == when
+
+
+def forget_steps(marker: str) -> None:
+    """The engine's cache of the steps whose command has `marker`, and of no other."""
+    told = subprocess.run(["docker", "buildx", "du", "--verbose"], capture_output=True, text=True, check=True).stdout
+    ids = [entry.split()[1] for entry in told.split("\n\n") if marker in entry]
+    assert ids
+    for each in ids:
+        subprocess.run(["docker", "buildx", "prune", "-f", "--filter", f"id={each}"], capture_output=True, check=True)
