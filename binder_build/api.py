@@ -12,11 +12,23 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from binder_build.builds import Builds
+from binder_build.credential_store import CredentialStore
 from binder_build.followers import follow
 from binder_build.log import LogName, Logs, as_text
 from binder_build.planner import Planner
 from binder_protocol.errors import RequestError
-from binder_protocol.models import Build, BuildRequest, BuildStatus, LogLine, Plan, PlanRequest
+from binder_protocol.models import (
+    Build,
+    BuildRequest,
+    BuildStatus,
+    Credential,
+    CredentialRequest,
+    Lock,
+    LogLine,
+    Plan,
+    PlanRequest,
+    Sbom,
+)
 from binder_protocol.service.answers import DEFAULT_LIMIT, Answer, Limit, Offset, Page
 from binder_protocol.service.streams import Event, last_event_id, sse
 
@@ -27,10 +39,11 @@ Number = Annotated[int, Query(ge=1, le=2**31)]
 class BuildApi:
     """Speaks HTTP's words to `builds`."""
 
-    def __init__(self, builds: Builds, planner: Planner, logs: Logs) -> None:
+    def __init__(self, builds: Builds, planner: Planner, logs: Logs, credentials: CredentialStore) -> None:
         self._builds = builds
         self._planner = planner
         self._logs = logs
+        self._credentials = credentials
 
     def start(self, request: BuildRequest, http: Request) -> Answer:
         build = self._builds.start(request)
@@ -79,6 +92,31 @@ class BuildApi:
 
     def plan(self, request: PlanRequest) -> Plan:
         return self._planner.plan(request)
+
+    def lock(
+        self,
+        name: str,
+        attempt: Number | None = None,
+        format: Literal["json", "text"] | None = None,  # noqa: A002 - a query's parameter
+    ) -> Lock | Response:
+        lock = self._builds.lock(name, attempt)
+        if format == "text":
+            text = "".join(f"{each}\n" for each in lock.packages)
+            return Response(text, media_type="text/plain; charset=utf-8")
+        return lock
+
+    def sbom(self, name: str, attempt: Number | None = None) -> Sbom:
+        return self._builds.sbom(name, attempt)
+
+    def credentials(self, limit: Limit = DEFAULT_LIMIT, offset: Offset = 0) -> Page:
+        found, total = self._credentials.page(limit, offset)
+        return Page(found, total, offset, limit)
+
+    def credential_put(self, name: str, request: CredentialRequest) -> Credential:
+        return self._credentials.put(name, request)
+
+    def credential_remove(self, name: str) -> Credential:
+        return self._credentials.remove(name)
 
     def _followed(self, log: LogName, after: int) -> AsyncIterator[list[Event]]:
         def ended() -> BuildStatus | None:

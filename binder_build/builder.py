@@ -10,11 +10,13 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from binder_build.build_files import network_context, written_secrets
+from binder_build.build_secrets import BuildSecrets
 from binder_build.buildx import Buildx, is_recent, version_of
 from binder_build.cgroup import StepGroups, StepLimits
 from binder_build.engine import Engine
@@ -22,9 +24,9 @@ from binder_build.failures import Evidence, explain
 from binder_build.network import BuildNetwork
 from binder_build.process import DeadlinePassed, follow
 from binder_build.progress import Event, Note, Progress, Records, squeezed
-from binder_plan.dockerfile import ENVIRONMENT_STAGE, NETWORK_CONTEXT, copy_lines
+from binder_plan.dockerfile import ENVIRONMENT_STAGE, copy_lines
 from binder_plan.recipe import Copy, Kind, Recipe
-from binder_protocol.errors import BuildTimeout, EngineError, NoSpace
+from binder_protocol.errors import BuildTimeout, NoSpace
 
 OnEvent = Callable[[Event], None]
 
@@ -61,6 +63,8 @@ class BuildJob:
     work: Path
     target: str | None = None
     environment: str | None = None
+    secrets: BuildSecrets = field(default_factory=BuildSecrets)
+    cache: str | None = None
 
     @property
     def metadata(self) -> Path:
@@ -105,6 +109,11 @@ class Builder:
         self._parallel = parallel
         self._groups = StepGroups()
 
+    @property
+    def is_engines_own(self) -> bool:
+        """Whether it is the engine's own, which keeps its cache in the engine and images alone."""
+        return self._name is None
+
     @cached_property
     def has_buildx(self) -> bool:
         """Whether there is a buildx that can report its progress."""
@@ -117,7 +126,9 @@ class Builder:
     def build(self, job: BuildJob, on_event: OnEvent, cancel: threading.Event | None) -> None:
         """Raises the tree below `BuildFailed`, `EngineError`, `Cancelled`; then nothing of the build runs on."""
         self._check_room(job.limits)
-        following = Following(on_event, Progress(titles(job.recipe, job.environment)), Records(), cancel)
+        redact = job.secrets.redactor()
+        progress = Progress(titles(job.recipe, job.environment), redact)
+        following = Following(on_event, progress, Records(redact), cancel)
         make = self._with_buildx if self.has_buildx else self._with_classic
         with self._group(job.limits) as group:
             if group is None and (job.limits.memory or job.limits.cpus):
@@ -152,6 +163,8 @@ class Builder:
         return follow(process, seconds=seconds, cancel=following.cancel, on_output=following.feed, watch=watch)
 
     def _with_buildx(self, job: BuildJob, following: Following, group: str | None) -> int:
+        network = self._network.with_indexes(job.secrets.indexes)
+        values = {name: value.encode() for name, value in job.secrets.values.items()}
         run = Buildx(
             context=job.context,
             dockerfile=job.write(),
@@ -160,13 +173,14 @@ class Builder:
             labels=job.labels,
             build_args=job.recipe.build_args,
             proxies=self._network.proxy_arguments(),
-            secrets=_written(job.work, self._network.secrets(), mode=0o600),
-            contexts=_contexts(self._network_context(job.work), job),
+            secrets=written_secrets(job.work, {**network.secrets(), **values}),
+            contexts=_contexts(network_context(network, job.work), job),
             target=job.target,
             builder=self._name,
             cgroup_parent=group,
             epoch=job.epoch,
             no_cache=job.no_cache,
+            cache=job.cache,
         )
         process = subprocess.Popen(
             [*self._command, *run.arguments()],
@@ -204,20 +218,6 @@ class Builder:
         return self.run_enginejob(
             described, following, seconds=job.limits.seconds, watch=lambda: self._check_room(job.limits)
         )
-
-    def _network_context(self, work: Path) -> dict[str, Path]:
-        try:
-            files = self._network.files()
-        except OSError as error:
-            raise EngineError(
-                f"the CA bundle can't be read: {error.strerror}", suggestions=("operator: correct `ca_bundle`",)
-            ) from None
-        if not files:
-            return {}
-        place = work / NETWORK_CONTEXT
-        place.mkdir(0o700)
-        _written(place, files, mode=0o644)  # as the steps' user reads them; the directory is closed
-        return {NETWORK_CONTEXT: place}
 
     def _tick(self, limits: BuildLimits) -> None:
         self._check_room(limits)
@@ -276,16 +276,6 @@ def _ignored(job: BuildJob) -> list[str]:
     if text is None:
         text = own.read_text(errors="replace")[:100_000] if own.is_file() and not own.is_symlink() else ""
     return [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
-
-
-def _written(directory: Path, files: Mapping[str, bytes], *, mode: int) -> dict[str, Path]:
-    """Writes the files; where each is."""
-    places = {name: directory / name for name in files}
-    for name, place in places.items():
-        place.touch(mode)
-        place.write_bytes(files[name])
-        place.chmod(mode)
-    return places
 
 
 def _size(count: float) -> str:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections.abc import Iterable, Sequence
 
 from binder_build.admission import subject_of, to_join
 from binder_build.credential_store import CredentialStore
+from binder_build.documents import Document, Documents
 from binder_build.images import Images
 from binder_build.metrics import BuildMetrics
 from binder_build.queue import Waiting, position
@@ -20,7 +22,7 @@ from binder_build.store import AttemptStore
 from binder_build.templates import Templates
 from binder_build.workers import Workers
 from binder_protocol.errors import NoBuildInfo
-from binder_protocol.models import Build, BuildRequest, BuildStatus
+from binder_protocol.models import Build, BuildRequest, BuildStatus, Lock, Sbom
 
 CANCEL_SECONDS = 5.0
 """How long a request to cancel waits for the end."""
@@ -33,6 +35,7 @@ class Builds:
         self,
         *,
         store: AttemptStore,
+        documents: Documents,
         resolver: Resolver,
         credentials: CredentialStore,
         recipes: Recipes,
@@ -45,6 +48,7 @@ class Builds:
         answer_seconds: float,
     ) -> None:
         self._store = store
+        self._documents = documents
         self._resolver = resolver
         self._credentials = credentials
         self._recipes = recipes
@@ -66,6 +70,7 @@ class Builds:
         repository = parse_repository(request.repository, request.ref, request.subdir)
         subject = subject_of(request, repository)
         self._credentials.secret(request.credential, repository)
+        self._credentials.for_build(request.options.secrets)
         revision = self._resolver.resolve(repository, request.credential, within=self._answer_seconds)
         recipe = None if revision is None else self._recipes.key(subject, revision)
         if recipe is not None and not request.force:
@@ -98,6 +103,25 @@ class Builds:
             which = "build" if number is None else f"attempt {number} at a build"
             raise NoBuildInfo(f"there is no {which} of the name {name[:100]!r}")
         return found
+
+    def lock(self, name: str, number: int | None) -> Lock:
+        """What that attempt, or the newest, installed. Raises NoBuildInfo, also where nothing is known of it."""
+        attempt, text = self._document(name, number, Document.LOCK, "the image of this build holds no lock")
+        commit = None if attempt.revision is None else attempt.revision.commit
+        return Lock(name=name, attempt=attempt.number, commit=commit, packages=text.splitlines())
+
+    def sbom(self, name: str, number: int | None) -> Sbom:
+        """The bill of materials of that attempt, or the newest. Raises NoBuildInfo, also where none was asked for."""
+        attempt, text = self._document(name, number, Document.SBOM, "this build was not asked for a bill of materials")
+        commit = None if attempt.revision is None else attempt.revision.commit
+        return Sbom(name=name, attempt=attempt.number, commit=commit, document=json.loads(text))
+
+    def _document(self, name: str, number: int | None, kind: Document, absent: str) -> tuple[Attempt, str]:
+        attempt = self.attempt(name, number)
+        text = self._documents.find(attempt, kind)
+        if text is not None:
+            return attempt, text
+        raise NoBuildInfo(absent if attempt.status is BuildStatus.COMPLETED else f"the build is {attempt.status}")
 
     def newest(self, status: BuildStatus | None, words: str, limit: int, offset: int) -> tuple[list[Build], int]:
         """A page of the newest attempts of all names, newest first, and how many there are."""

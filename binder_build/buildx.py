@@ -32,6 +32,7 @@ class Buildx:
     epoch: int | None = None
     no_cache: bool = False
     target: str | None = None
+    cache: str | None = None
 
     def arguments(self) -> list[str]:
         """What follows the words of the command, such as `docker buildx`."""
@@ -45,14 +46,18 @@ class Buildx:
             str(self.metadata),
         ]
         words += ["--tag", self.tag]
-        if self.builder:
-            words += ["--builder", self.builder]
-        if self.cgroup_parent:
-            words += ["--cgroup-parent", self.cgroup_parent]
-        if self.target:
-            words += ["--target", self.target]
+        given = {"--builder": self.builder, "--cgroup-parent": self.cgroup_parent, "--target": self.target}
+        for option, value in given.items():
+            words += [option, value] if value else []
         if self.no_cache:
             words.append("--no-cache")
+        if self.cache:
+            words += _cache(self.cache, self.builder)
+        return [*words, *self._named(), "--", str(self.context)]
+
+    def _named(self) -> list[str]:
+        """Options that are given once for each name."""
+        words: list[str] = []
         for name, value in sorted(self.labels.items()):
             words += ["--label", f"{name}={value}"]
         for name, value in sorted(self.build_args.items()):
@@ -63,7 +68,7 @@ class Buildx:
             words += ["--secret", f"id={name},src={place}"]
         for name, where in sorted(self.contexts.items()):
             words += ["--build-context", f"{name}={where}"]
-        return [*words, "--", str(self.context)]
+        return words
 
     def environment(self, host: str | None, environ: Mapping[str, str] | None = None) -> dict[str, str]:
         """The environment buildx runs in: of this process's own only what leads it to the engine."""
@@ -75,6 +80,18 @@ class Buildx:
         if self.epoch is not None:
             kept["SOURCE_DATE_EPOCH"] = str(self.epoch)
         return kept
+
+
+def _cache(reference: str, builder: str | None) -> list[str]:
+    """The registry's `reference` as a cache of steps.
+
+    The engine's own builder can't write one: it puts into the image what its steps were, and who pushes that image
+    as `reference` has shared them. Other builders write the steps of all stages; where they can't, the build goes on.
+    """
+    known = ["--cache-from", f"type=registry,ref={reference}"]
+    if builder is None:
+        return [*known, "--cache-to", "type=inline"]
+    return [*known, "--cache-to", f"type=registry,ref={reference},mode=max,ignore-error=true"]
 
 
 def version_of(text: str) -> tuple[int, ...]:

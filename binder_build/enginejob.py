@@ -1,7 +1,7 @@
 """A program: one long piece of work with the engine over docker-py, its progress printed as BuildKit's records.
 
 docker-py can't end a request that hangs; a process can be ended, and the engine then drops its work. It reads its job
-as JSON from standard input: the classic builder's build, or a push. `images.py` runs it.
+as JSON from standard input: the classic builder's build, a push, a pull. `images.py` runs it.
 """
 
 from __future__ import annotations
@@ -117,6 +117,19 @@ def push(client: Any, job: dict[str, Any]) -> int:
     return 0
 
 
+def pull(client: Any, job: dict[str, Any]) -> int:
+    """Pulls; the digest goes into the job's metadata file."""
+    repository, _, tag = job["reference"].rpartition(":")
+    for message in client.pull(repository, tag=tag, stream=True, decode=True):
+        if "error" in message:
+            print(f"ERROR: {message['error']}", flush=True)
+            return 1
+        status = str(message.get("status", ""))
+        if status.startswith("Digest: "):
+            Path(job["metadata"]).write_text(json.dumps({"containerimage.digest": status.removeprefix("Digest: ")}))
+    return 0
+
+
 def _print(record: dict[str, Any]) -> None:
     print(json.dumps(record), flush=True)
 
@@ -130,7 +143,7 @@ def main() -> int:
     job = json.load(sys.stdin)
     try:
         client = docker.APIClient(base_url=job["host"], version="auto", timeout=600)
-        return {"build": build, "push": push}[job["verb"]](client, job)
+        return {"build": build, "pull": pull, "push": push}[job["verb"]](client, job)
     except (DockerException, RequestException) as error:
         print(f"ERROR: {error}", flush=True)
         return 1

@@ -5,15 +5,17 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import Enum, auto
 from pathlib import Path
 from typing import Protocol
 
+from binder_build.build_secrets import NO_SECRETS, BuildSecrets
 from binder_build.environments import EnvironmentStore
 from binder_build.images import BuildLimits, Images
 from binder_build.progress import Event, Note
 from binder_plan.dockerfile import ENVIRONMENT_STAGE
-from binder_plan.recipe import Recipe
-from binder_protocol.errors import DependencyFailed
+from binder_plan.recipe import ENVIRONMENT_LABEL, Recipe
+from binder_protocol.errors import BuildTimeout, DependencyFailed, EngineError
 
 ENVIRONMENTS = "binder/environment"
 _SOURCES = "a package has no wheel: it is built from its sources, and the environment is this repository's own"
@@ -34,14 +36,30 @@ class Workbench:
     no_cache: bool
     on_event: Callable[[Event], None]
     cancel: threading.Event | None
+    secrets: BuildSecrets = NO_SECRETS
+
+
+class _Answer(Enum):
+    """The registry's, when it is asked for an environment. `NONE`: there is no registry, or it fails."""
+
+    TAKEN = auto()
+    NOT_THERE = auto()
+    NONE = auto()
 
 
 class EnvironmentImages:
-    """Those of one engine."""
+    """Those of one engine; where there is a `registry`, all engines that push there share theirs.
 
-    def __init__(self, images: Images, store: EnvironmentStore) -> None:
+    What is found in the registry is trusted as what is found on the engine: who may push there is the operator's say.
+    """
+
+    def __init__(
+        self, images: Images, store: EnvironmentStore, *, registry: str | None = None, push_seconds: float = 1_800.0
+    ) -> None:
         self._images = images
         self._store = store
+        self._registry = registry
+        self._push_seconds = push_seconds
 
     def recipe(self, render: Render) -> Recipe:
         """The recipe of wheels alone, unless it is known that they are not enough."""
@@ -67,6 +85,10 @@ class EnvironmentImages:
             bench.on_event(Note(f"the environment {key[:12]} is there already: nothing is installed"))
             self._store.use(key, reference)
             return recipe, reference
+        answer = _Answer.NOT_THERE if bench.no_cache else self._pull(key, reference, bench)
+        if answer is _Answer.TAKEN:
+            self._store.use(key, reference)
+            return recipe, reference
         try:
             self._build(recipe, reference, bench)
         except DependencyFailed as error:
@@ -76,7 +98,37 @@ class EnvironmentImages:
             self._store.note_sources(key)
             return self.ensure(render(sources=True), render, bench)
         self._store.use(key, reference)
+        if self._registry is not None and answer is _Answer.NOT_THERE:
+            self._push(f"{self._registry}/environment:{key}", reference, bench)
         return recipe, reference
+
+    def _pull(self, key: str, reference: str, bench: Workbench) -> _Answer:
+        """Takes the environment's image from the registry, where it has it. One that doesn't answer ends no build."""
+        if self._registry is None:
+            return _Answer.NONE
+        shared = f"{self._registry}/environment:{key}"
+        try:
+            if not self._images.pull(shared, seconds=self._push_seconds, cancel=bench.cancel):
+                return _Answer.NOT_THERE
+        except (EngineError, BuildTimeout) as error:
+            bench.on_event(Note(f"warning: the environment is not shared: {error.message}"))
+            return _Answer.NONE
+        fits = self._images.inspect(shared).labels.get(ENVIRONMENT_LABEL) == key
+        if fits:
+            self._images.tag(shared, reference)
+            bench.on_event(Note(f"the environment {key[:12]} was taken from the registry: nothing is installed"))
+        self._images.remove(shared)
+        return _Answer.TAKEN if fits else _Answer.NOT_THERE
+
+    def _push(self, shared: str, reference: str, bench: Workbench) -> None:
+        """Shares the environment's image. It is a cache: what goes wrong ends no build."""
+        self._images.tag(reference, shared)
+        try:
+            self._images.push(shared, seconds=self._push_seconds, on_event=bench.on_event, cancel=bench.cancel)
+        except (EngineError, BuildTimeout) as error:
+            bench.on_event(Note(f"warning: the environment is not shared: {error.message}"))
+        finally:
+            self._images.remove(shared)
 
     def _build(self, recipe: Recipe, reference: str, bench: Workbench) -> None:
         self._images.build(
@@ -89,4 +141,5 @@ class EnvironmentImages:
             no_cache=bench.no_cache,
             cancel=bench.cancel,
             target=ENVIRONMENT_STAGE,
+            secrets=bench.secrets,
         )

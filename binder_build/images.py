@@ -2,30 +2,29 @@
 
 from __future__ import annotations
 
-import json
 import re
 import tempfile
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from docker.errors import APIError, ImageNotFound, NotFound
 
-from binder_build.builder import Builder, BuildJob, BuildLimits, Following, OnEvent
+from binder_build.build_secrets import NO_SECRETS, BuildSecrets
+from binder_build.builder import Builder, BuildJob, BuildLimits, OnEvent
 from binder_build.engine import Engine
+from binder_build.image_files import ImageFiles, opened
 from binder_build.network import BuildNetwork
-from binder_build.process import DeadlinePassed
-from binder_build.progress import Note, Progress, Records
+from binder_build.progress import Note
+from binder_build.transfers import Transfer, said
 from binder_plan.recipe import DEFAULT_PORT, Base, Recipe
-from binder_protocol.errors import BuildTimeout, EngineError, InvalidRepository
+from binder_protocol.errors import EngineError, InvalidRepository
 
 # Docker hands an image's labels on to its containers: with these one could pretend to be another application.
 _RESERVED = re.compile(r"(?:traefik|org\.binder)\.", re.I)
-
-_LAST_WORDS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +71,11 @@ class Images:
         """Whether there is a buildx that can be used; else the classic builder is."""
         return self._builder.has_buildx
 
+    @property
+    def shares_by_image(self) -> bool:
+        """Whether steps get to other hosts in a pushed image alone; else the builder itself writes them there."""
+        return self._builder.is_engines_own
+
     def build(
         self,
         context: Path,
@@ -86,11 +90,14 @@ class Images:
         cancel: threading.Event | None = None,
         target: str | None = None,
         environment: str | None = None,
+        secrets: BuildSecrets = NO_SECRETS,
+        cache: str | None = None,
     ) -> BuiltImage:
         """Builds `recipe` on `context`, names the image `tag`, and labels it.
 
         `target`: up to that stage of the Dockerfile alone; `environment`: the image that takes the place of the stage
-        of that name.
+        of that name. `secrets` reach its steps, and neither its image nor what is told of it. `cache` is where a
+        registry keeps steps for other hosts; see `shares_by_image`.
 
         `on_event` is called from this thread, in order; what it raises ends the build. `epoch` (Unix seconds) dates the
         image. Raises the tree below `BuildFailed`, `EngineError`, `Cancelled`; then nothing of the build runs on.
@@ -98,11 +105,13 @@ class Images:
         with self._workspace() as work:
             everything = {**recipe.labels, **labels}
             limits = limits or BuildLimits()
-            job = BuildJob(context, recipe, tag, everything, limits, epoch, no_cache, work, target, environment)
+            job = BuildJob(
+                context, recipe, tag, everything, limits, epoch, no_cache, work, target, environment, secrets, cache
+            )
             self._builder.build(job, on_event, cancel)
             # An image's id is its configuration's digest, or its manifest's in an engine with containerd's image store.
-            said = (_said(job.metadata, f"containerimage.{kind}") for kind in ("config.digest", "digest"))
-            image = self.inspect(next((digest for digest in said if digest and self.exists(digest)), tag))
+            digests = (said(job.metadata, f"containerimage.{kind}") for kind in ("config.digest", "digest"))
+            image = self.inspect(next((digest for digest in digests if digest and self.exists(digest)), tag))
         self._refuse_labels(image, everything, recipe.base, tag)
         return image
 
@@ -117,30 +126,17 @@ class Images:
         """Pushes `repository:tag`; its name by digest. Raises `EngineError`, `BuildTimeout`, `Cancelled`."""
         if on_event is not None:
             on_event(Note(f"pushing {reference}"))
-        following = Following(on_event or (lambda _: None), Progress(), Records(), cancel)
-        with self._workspace() as work:
-            metadata = work / "metadata.json"
-            job = {"verb": "push", "reference": reference, "metadata": str(metadata)}
+        return Transfer("push", reference).run(self._builder, self._workspace, seconds, on_event, cancel)
+
+    def pull(self, reference: str, *, seconds: float = 1_800.0, cancel: threading.Event | None = None) -> bool:
+        """Pulls `repository:tag`; whether it is there. Raises `EngineError`, `BuildTimeout`, `Cancelled`."""
+        with self._engine.api() as client:
             try:
-                code = self._builder.run_enginejob(job, following, seconds=seconds)
-            except DeadlinePassed:
-                raise BuildTimeout(
-                    f"pushing the image took longer than {seconds:.0f} s",
-                    details={"step": f"push {reference}", "log": following.records.words[-_LAST_WORDS:]},
-                ) from None
-            digest = _said(metadata, "containerimage.digest")
-        if code or digest is None:
-            said = following.records.words or ["the registry didn't say why"]
-            host = reference.partition("/")[0]
-            raise EngineError(
-                f"the image could not be pushed: {said[-1].removeprefix('ERROR: ')}"[:500],
-                suggestions=(
-                    f"on the host: docker login {host}, as the user of the build service",
-                    f"see that {host} answers and has room",
-                ),
-                details={"step": f"push {reference}", "log": said[-_LAST_WORDS:]},
-            )
-        return f"{reference.rpartition(':')[0]}@{digest}"
+                client.inspect_distribution(reference)
+            except NotFound:
+                return False
+        Transfer("pull", reference).run(self._builder, self._workspace, seconds, None, cancel)
+        return True
 
     def base(self, reference: str) -> Base:
         """The base image of that name. Raises `EngineError`, also where there is no such image."""
@@ -165,6 +161,10 @@ class Images:
             return _image(self._facts(reference))
         except ImageNotFound:
             raise EngineError("the image is gone from the engine", suggestions=("build again",)) from None
+
+    def files(self, reference: str) -> AbstractContextManager[ImageFiles]:
+        """The files of the image of this id or name, to be read. Raises `EngineError`, also where there is none."""
+        return opened(self._engine, reference)
 
     def tag(self, image: str, reference: str) -> None:
         """Gives the image the name `reference`, as repository:tag."""
@@ -208,13 +208,6 @@ class Images:
         self._work.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix="build-", dir=self._work) as place:
             yield Path(place)
-
-
-def _said(metadata: Path, key: str) -> str | None:
-    with suppress(OSError, ValueError):
-        found = json.loads(metadata.read_text()).get(key)
-        return str(found) if found else None
-    return None
 
 
 def _image(facts: Mapping[str, Any]) -> BuiltImage:

@@ -15,11 +15,15 @@ from binder_build.addresses import AddressPolicy
 from binder_build.api import BuildApi
 from binder_build.builds import Builds
 from binder_build.collection import Collection, usage
+from binder_build.credential_file import CredentialFile
 from binder_build.credential_store import CredentialStore
+from binder_build.documents import Documents
 from binder_build.environment_images import EnvironmentImages
 from binder_build.environments import EnvironmentStore
+from binder_build.finished_images import FinishedImages
 from binder_build.home_lock import HomeLock
 from binder_build.images import BuildLimits, Images
+from binder_build.keyring import Keyring
 from binder_build.leases import Leases
 from binder_build.log import Logs
 from binder_build.metrics import BuildMetrics
@@ -58,6 +62,7 @@ def build_app(settings: BuildSettings) -> FastAPI:
 
     database = Database(settings.database, "binder_build.migrations")
     store = AttemptStore(database)
+    documents = Documents(database)
     run = uuid.uuid4().hex
     leases = Leases(database, place=f"{socket.gethostname()}:{state}", run=run, seconds=settings.lease_seconds)
     logs = Logs(state / "logs", limit=settings.log_bytes)
@@ -65,14 +70,17 @@ def build_app(settings: BuildSettings) -> FastAPI:
     policy = AddressPolicy(settings.allow_hosts)
     ssh = Ssh(key=settings.ssh_key, known_hosts=settings.known_hosts, learned=state / "known_hosts")
     source = Source(work, policy, ssh)
-    credentials = CredentialStore(settings.credentials_file)
+    keyring = Keyring(settings.credentials_key or state / "credentials.key")
+    credentials = CredentialStore(database, keyring, CredentialFile(settings.credentials_file))
     network = _network(settings)
     images = Images(
         work, host=settings.docker_host, builder=settings.builder, network=network, parallel=settings.workers
     )
     recipes = Recipes(images, settings.base_image, _plan_settings(settings, network, policy))
     environments = EnvironmentStore(database)
-    environment_images = EnvironmentImages(images, environments)
+    environment_images = EnvironmentImages(
+        images, environments, registry=settings.registry, push_seconds=settings.push_seconds
+    )
     templates = Templates(client)
     collection = Collection(
         store,
@@ -86,11 +94,13 @@ def build_app(settings: BuildSettings) -> FastAPI:
 
     adapters = Adapters(
         store,
+        documents,
         source,
         credentials,
         recipes,
         images,
         environment_images,
+        FinishedImages(images, documents, cache=settings.build_cache, push_seconds=settings.push_seconds),
         collection,
         templates,
         work,
@@ -127,6 +137,7 @@ def build_app(settings: BuildSettings) -> FastAPI:
     )
     builds = Builds(
         store=store,
+        documents=documents,
         resolver=resolver,
         credentials=credentials,
         recipes=recipes,
@@ -141,7 +152,7 @@ def build_app(settings: BuildSettings) -> FastAPI:
     return create_app(
         Service(
             settings=settings,
-            api=BuildApi(builds, planner, logs),
+            api=BuildApi(builds, planner, logs, credentials),
             checks=[
                 Check("database", database.ping),
                 Check("engine", images.ping),

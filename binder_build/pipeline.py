@@ -6,12 +6,16 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 
+from binder_build.build_secrets import BuildSecrets
 from binder_build.collection import Collection
 from binder_build.credential_store import CredentialStore
+from binder_build.dates import date_files
+from binder_build.documents import Documents
 from binder_build.environment_images import EnvironmentImages, Render, Workbench
+from binder_build.finished_images import FinishedImages, Work
 from binder_build.images import BuildLimits, BuiltImage, Images
 from binder_build.job import Job
 from binder_build.recipes import Recipes
@@ -24,6 +28,7 @@ from binder_build.templates import Templates, spec_of
 from binder_plan.recipe import Recipe
 from binder_plan.tree import Tree
 from binder_protocol.models import BuildPhase, TemplateSpec
+from binder_protocol.service.app import version
 
 _SHORT_COMMIT = 12
 
@@ -44,11 +49,13 @@ class Adapters:
     """What attempts are made with. `work` is for their files, `registry` where images are pushed to, if anywhere."""
 
     store: AttemptStore
+    documents: Documents
     source: Source
     credentials: CredentialStore
     recipes: Recipes
     images: Images
     environments: EnvironmentImages
+    finishing: FinishedImages
     collection: Collection
     templates: Templates
     work: Path
@@ -109,13 +116,14 @@ class Pipeline:
         if earlier is None or earlier.spec is None or not self._adapters.images.exists(earlier.spec.image):
             return None
         self._recorder.note(f"attempt {earlier.number} built this commit already; its image is taken")
+        self._adapters.documents.inherit(self._attempt, earlier)
         self._recorder.learn(cached=True, buildpack=earlier.buildpack, spec=earlier.spec, reference=earlier.reference)
         return earlier.spec
 
     def _fetch(self, revision: Revision) -> Checkout:
         with self._recorder.phase(BuildPhase.FETCHING, self._limits.fetch.seconds):
             self._adapters.collection.make_room(self._recorder.note)
-            return self._adapters.source.fetch(
+            checkout = self._adapters.source.fetch(
                 self._repository,
                 revision,
                 self._files / "source",
@@ -125,6 +133,8 @@ class Pipeline:
                 cancel=self._job.cancel,
                 on_note=self._recorder.note,
             )
+            date_files(checkout.path, checkout.committed_at)
+            return checkout
 
     def _plan(self, checkout: Checkout, revision: Revision) -> Recipe:
         with self._recorder.phase(BuildPhase.PLANNING, self._limits.plan_seconds):
@@ -138,7 +148,7 @@ class Pipeline:
     def _render(self, checkout: Checkout, revision: Revision) -> Render:
         tree = Tree(checkout.path, revision.subdir)
         options = self._attempt.subject.request.options
-        return partial(self._adapters.recipes.recipe, tree, self._repository, options)
+        return partial(self._adapters.recipes.recipe, tree, self._repository, options, self._secrets)
 
     def _build(
         self, checkout: Checkout, recipe: Recipe, revision: Revision, reference: str
@@ -151,21 +161,12 @@ class Pipeline:
                 no_cache=self._attempt.subject.request.force,
                 on_event=self._recorder.progress,
                 cancel=self._job.cancel,
+                secrets=self._secrets,
             )
             render = self._render(checkout, revision)
             recipe, environment = self._adapters.environments.ensure(recipe, render, bench)
-            image = self._adapters.images.build(
-                bench.context,
-                recipe,
-                tag=reference,
-                labels=self._labels(revision),
-                limits=bench.limits,
-                epoch=checkout.committed_at,
-                no_cache=bench.no_cache,
-                on_event=bench.on_event,
-                cancel=bench.cancel,
-                environment=environment,
-            )
+            work = Work(recipe, environment, reference, self._labels(revision), checkout.committed_at)
+            image = self._adapters.finishing.build(work, bench, self._attempt)
             return recipe, image
 
     def _push(self, image: BuiltImage, reference: str) -> str:
@@ -210,7 +211,12 @@ class Pipeline:
             "org.binder.name": self._attempt.name,
             "org.binder.repository": self._repository.url,
             "org.binder.commit": revision.commit,
+            "org.binder.version": version(),
         }
+
+    @cached_property
+    def _secrets(self) -> BuildSecrets:
+        return self._adapters.credentials.for_build(self._attempt.subject.request.options.secrets)
 
     def _secret(self) -> str | None:
         return self._adapters.credentials.secret(self._attempt.subject.request.credential, self._repository)

@@ -119,7 +119,8 @@ class Planner:
                 repository, revision, files, limits=limits, credential=secret, cancel=self._stopping
             )
             tree = Tree(checkout.path, revision.subdir)
-            recipe = self._environments.recipe(partial(self._recipes.recipe, tree, repository, options))
+            secrets = self._credentials.for_build(options.secrets)
+            recipe = self._environments.recipe(partial(self._recipes.recipe, tree, repository, options, secrets))
             return recipe.plan(
                 name=repository.name,
                 repository=repository.url,

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
+from binder_build.build_secrets import NOTHING_SECRET, Redactor
 from binder_plan.dockerfile import ENVIRONMENT_STAGE, NETWORK_CONTEXT
 
 MAX_LINE = 4_000
@@ -25,6 +26,8 @@ MAX_RECORD = 4_000_000
 _MAX_NAME = 300
 # The builder's own errands: its files and ours brought to it. People see those that fail.
 _OWN_STEPS = ("[internal] ", f"[context {NETWORK_CONTEXT}] ", f"[context {ENVIRONMENT_STAGE}] load metadata ")
+# A cache that isn't there, or can't be written, is no failure of the build.
+_CACHE_STEPS = ("importing cache manifest from ", "exporting cache to ", "inferred cache manifest type")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +82,13 @@ def clean(line: str) -> str:
 
 
 class LineSplitter:
-    """Bytes of one stream as clean lines; a line without end is cut into bounded ones, a flood is cut off."""
+    """Bytes of one stream as clean lines; a line without end is cut into bounded ones, a flood is cut off.
 
-    def __init__(self, max_lines: int = MAX_LINES_OF_STEP) -> None:
+    `redact` sees whole lines, and of one that is cut as much beyond the cut as its longest secret takes.
+    """
+
+    def __init__(self, max_lines: int = MAX_LINES_OF_STEP, redact: Redactor = NOTHING_SECRET) -> None:
+        self._redact = redact
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._rest = ""
         self._left = max_lines
@@ -95,7 +102,8 @@ class LineSplitter:
         shown = self._rest.rstrip("\r")
         if "\r" in shown:
             self._rest = shown.rpartition("\r")[2] + self._rest[len(shown) :]
-        while len(self._rest) > MAX_LINE:
+        while len(self._rest) > MAX_LINE + self._redact.longest:
+            self._rest = self._redact(self._rest)
             piece, self._rest = self._rest[:MAX_LINE], self._rest[MAX_LINE:]
             yield from self._line(piece)
 
@@ -108,7 +116,7 @@ class LineSplitter:
     def _line(self, line: str) -> Iterator[str]:
         self._left -= 1
         if self._left > 0:
-            yield clean(line)
+            yield self._redact(clean(self._redact(line)))
         elif self._left == 0:
             yield "… this step prints more than is kept; the rest is left out"
 
@@ -119,10 +127,11 @@ class Records:
     buildx up to 0.13 spreads each object over several lines, later ones put each on a line of its own.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, redact: Redactor = NOTHING_SECRET) -> None:
         self._rest = b""
         self._open: list[bytes] = []
         self._size = 0
+        self._redact = redact
         self.words: list[str] = []
 
     def feed(self, data: bytes) -> Iterator[dict[str, Any]]:
@@ -135,7 +144,7 @@ class Records:
 
     def _line(self, line: bytes) -> Iterator[dict[str, Any]]:
         if not self._open and not line.startswith(b"{"):
-            text = clean(line.decode("utf-8", "replace"))
+            text = self._redact(clean(line.decode("utf-8", "replace")))
             if text.strip():
                 self.words = [*self.words[-99:], text]
             return
@@ -176,8 +185,9 @@ class Failure:
 class Progress:
     """Turns records into events; `titles` name steps better than their command does (see `title_of`)."""
 
-    def __init__(self, titles: dict[str, str] | None = None) -> None:
+    def __init__(self, titles: dict[str, str] | None = None, redact: Redactor = NOTHING_SECRET) -> None:
         self._titles = titles or {}
+        self._redact = redact
         self._vertices: dict[str, _Vertex] = {}
         self.failure: Failure | None = None
 
@@ -206,9 +216,13 @@ class Progress:
 
     def _vertex(self, record: dict[str, Any]) -> Iterator[Event]:
         digest, name = str(record.get("digest", "")), str(record.get("name", ""))
+        if name.startswith(_CACHE_STEPS):
+            return
         vertex = self._vertices.get(digest)
         if vertex is None:
-            vertex = self._vertices[digest] = _Vertex(self._title(name), LineSplitter(), name.startswith(_OWN_STEPS))
+            vertex = self._vertices[digest] = _Vertex(
+                self._title(name), LineSplitter(redact=self._redact), name.startswith(_OWN_STEPS)
+            )
         quiet = vertex.own and not record.get("error")
         if record.get("started") and not vertex.started and not quiet:
             vertex.started = True
@@ -216,16 +230,16 @@ class Progress:
         if not record.get("completed") or vertex.ended or quiet:
             return
         # BuildKit reports the lookup of a step and its run as two spans; one that is cached says so in the second.
-        error = str(record.get("error") or "")
+        error = self._redact(clean(str(record.get("error") or "").replace("\n", " ")))
         status: Literal["done", "cached", "failed"] = (
             "failed" if error else "cached" if record.get("cached") else "done"
         )
         vertex.ended = True
         yield from self._lines(vertex, vertex.lines.end())
         if error and (self.failure is None or "context canceled" in self.failure.error):
-            self.failure = Failure(vertex.step, clean(error.replace("\n", " ")), tuple(vertex.recent))
+            self.failure = Failure(vertex.step, error, tuple(vertex.recent))
         seconds = None if status == "cached" else _seconds(record)
-        yield StepEnded(vertex.step, status, seconds, clean(error.replace("\n", " ")))
+        yield StepEnded(vertex.step, status, seconds, error)
 
     def _log(self, record: dict[str, Any]) -> Iterator[Event]:
         vertex = self._vertices.get(str(record.get("vertex", "")))

@@ -6,6 +6,7 @@ import hashlib
 import json
 from dataclasses import replace
 
+from binder_build.build_secrets import NO_SECRETS, BuildSecrets
 from binder_build.images import Images
 from binder_build.records import Subject
 from binder_build.repository import Repository
@@ -13,6 +14,7 @@ from binder_build.source import Revision
 from binder_plan.plan import make_recipe
 from binder_plan.recipe import Base, PlanSettings, Recipe
 from binder_plan.tree import Tree
+from binder_protocol.errors import EngineError
 from binder_protocol.models import BuildOptions
 
 VERSION = 3
@@ -33,14 +35,29 @@ class Recipes:
         facts = [VERSION, subject.settings, revision.commit, revision.subdir, self.base().id, plan]
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
-    def recipe(self, tree: Tree, repository: Repository, options: BuildOptions, *, sources: bool = True) -> Recipe:
-        """How to build `tree`; without `sources` no package is built from them. Raises InvalidRepository."""
+    def recipe(
+        self,
+        tree: Tree,
+        repository: Repository,
+        options: BuildOptions,
+        secrets: BuildSecrets = NO_SECRETS,
+        *,
+        sources: bool = True,
+    ) -> Recipe:
+        """How to build `tree`; without `sources` no package is built from them.
+
+        Raises InvalidRepository, and EngineError for `secrets` where there is no buildx to hand them over.
+        """
+        if not secrets.empty and not self._images.has_buildx():
+            raise EngineError("this host has no docker buildx, without which no build gets secrets")
         plan = replace(
             self._plan,
             buildkit=self._images.has_buildx(),
             cache_scope=repository.name,
             sources=sources,
             as_of=None if options.as_of is None else options.as_of.isoformat(),
+            secrets=tuple(sorted(secrets.values)),
+            indexes=tuple(sorted(secrets.indexes)),
         )
         return make_recipe(tree, self.base(), plan)
 

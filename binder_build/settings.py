@@ -12,6 +12,7 @@ from binder_protocol.models.registry import Cpu, Memory
 from binder_protocol.service.settings import ServiceSettings
 
 _GIB = 2**30
+_REPOSITORY = r"^[a-z0-9][a-z0-9.:/_-]{0,200}[a-z0-9]$"
 
 
 class BuildSettings(ServiceSettings):
@@ -24,9 +25,12 @@ class BuildSettings(ServiceSettings):
     Sources: `allow_hosts` names hosts, host:port pairs, addresses and networks that may be private.
     `ssh_key` is the one key shown to ssh servers, `known_hosts` lists those that are trusted; without it, the key that
     a server shows first is remembered. `credentials_file` is TOML with a table per credential: `host` and `secret`;
-    readable by its owner alone.
+    readable by its owner alone. `credentials_key`: the file of the keys that the other credentials are sealed with;
+    made in the service's directory by default.
 
     Engine: `docker_host` as in $DOCKER_HOST; `registry` is where images are pushed to, as host/path; none by default.
+    Environments are shared there, too, by all hosts with that setting. `build_cache`, of the same form, is where the
+    steps of repositories' own Dockerfiles are shared. What is there is trusted.
     `memory`, `cpu` and `pids` bind a build's steps; `frontends`: the frontend that a Dockerfile names is pulled.
     `ca_bundle`, `index_url` and proxies reach the steps and leave no trace in the image.
 
@@ -55,6 +59,7 @@ class BuildSettings(ServiceSettings):
 
     allow_hosts: list[str] = []
     credentials_file: Path | None = None
+    credentials_key: Path | None = None
     ssh_key: Path | None = None
     known_hosts: Path | None = None
     source_bytes: int = Field(default=2 * _GIB, ge=1_024)
@@ -63,7 +68,8 @@ class BuildSettings(ServiceSettings):
     docker_host: str | None = None
     builder: str | None = None
     base_image: str = "binder-base:latest"
-    registry: str | None = Field(default=None, pattern=r"^[a-z0-9][a-z0-9.:/_-]{0,200}[a-z0-9]$")
+    registry: str | None = Field(default=None, pattern=_REPOSITORY)
+    build_cache: str | None = Field(default=None, pattern=_REPOSITORY)
     memory: Memory = "4G"
     cpu: Cpu | None = None
     pids: int = Field(default=8_192, ge=16, le=4_194_304)

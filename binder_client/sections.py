@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date
 
 from binder_client.calls import Calls, Page, request_model
@@ -17,15 +17,20 @@ from binder_protocol.models import (
     BuildRequest,
     BuildStatus,
     Capacity,
+    Credential,
+    CredentialKind,
+    CredentialRequest,
     ExtendRequest,
     Health,
     LaunchRequest,
     Limits,
+    Lock,
     LogLine,
     Plan,
     PlanRequest,
     Preload,
     RollbackRequest,
+    Sbom,
     Template,
     TemplateSpec,
 )
@@ -48,6 +53,8 @@ class BuildSection:
         force: bool = False,
         credential: str | None = None,
         submodules: bool = False,
+        secrets: Sequence[str] = (),
+        sbom: bool = False,
     ) -> Build:
         """Start a build, join the same one that is under way, or get the finished one of this very commit."""
         body = request_model(
@@ -57,7 +64,7 @@ class BuildSection:
             subdir=subdir,
             force=force,
             credential=credential,
-            options={"submodules": submodules},
+            options={"submodules": submodules, "secrets": list(secrets), "sbom": sbom},
         )
         return self._calls.one(operations.BUILD_START, Build, body=body)
 
@@ -103,6 +110,34 @@ class BuildSection:
         more = {"credential": credential, "options": as_of and {"as_of": as_of}}
         body = request_model(PlanRequest, repository=repository, ref=ref, subdir=subdir, **more)
         return self._calls.one(operations.BUILD_PLAN, Plan, body=body)
+
+    def lock(self, name: str, *, attempt: int | None = None) -> Lock:
+        """The versions that the newest or the named attempt installed."""
+        return self._calls.one(operations.BUILD_LOCK, Lock, name, query={"attempt": attempt})
+
+    def sbom(self, name: str, *, attempt: int | None = None) -> Sbom:
+        """The bill of materials of an attempt that was asked for one."""
+        return self._calls.one(operations.BUILD_SBOM, Sbom, name, query={"attempt": attempt})
+
+    def credentials(self, *, limit: int | None = None, offset: int | None = None) -> Page[Credential]:
+        return self._calls.many(operations.BUILD_CREDENTIALS, Credential, query={"limit": limit, "offset": offset})
+
+    def credential_put(
+        self,
+        name: str,
+        *,
+        kind: CredentialKind,
+        secret: str,
+        host: str | None = None,
+        url: str | None = None,
+        user: str | None = None,
+    ) -> Credential:
+        """Keep a credential under that name; one that is there is changed."""
+        body = request_model(CredentialRequest, kind=kind, secret=secret, host=host, url=url, user=user)
+        return self._calls.one(operations.BUILD_CREDENTIAL_PUT, Credential, name, body=body)
+
+    def credential_remove(self, name: str) -> Credential:
+        return self._calls.one(operations.BUILD_CREDENTIAL_REMOVE, Credential, name)
 
     def wait(self, name: str, *, timeout: float = 7200) -> Build:
         """The build once it is completed.

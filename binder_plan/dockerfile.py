@@ -14,6 +14,8 @@ NETWORK_CONTEXT = "binder-network"
 ENVIRONMENT_STAGE, AHEAD_STAGE = "environment", "ahead"
 _CA_VARIABLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "PIP_CERT", "NODE_EXTRA_CA_CERTS")
 _AHEAD = "/tmp/binder-ahead"  # noqa: S108 - a path in the image
+_SECRETS = "/run/secrets"
+_WITH_SECRETS = (Kind.DEPENDENCIES, Kind.PROJECT, Kind.POST_BUILD)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +65,31 @@ def network_mounts(settings: PlanSettings) -> list[str]:
     files = [("ca.crt", CA_BUNDLE)] if settings.ca else []
     configured = [("pip.conf", "/etc/pip.conf"), ("uv.toml", "/etc/uv/uv.toml")]
     mounts = []
-    if settings.index_secret:
-        mounts = [f"--mount=type=secret,id=binder-{name},target={target},mode=0444" for name, target in configured]
+    if settings.index_secret or settings.indexes:
+        ids = [index_secret_id(name, settings.indexes) for name, _ in configured]
+        mounts = [
+            f"--mount=type=secret,id={each},target={target},mode=0444"
+            for each, (_, target) in zip(ids, configured, strict=True)
+        ]
     elif settings.ca or settings.index:
         files += configured
     bound = [f"--mount=type=bind,from={NETWORK_CONTEXT},source={name},target={target}" for name, target in files]
     return [*bound, *mounts]
+
+
+def index_secret_id(name: str, indexes: Iterable[str]) -> str:
+    """The id of the secret that is the configuration file `name`: another one for other `indexes`.
+
+    BuildKit takes a step with the same text and ids for the same step, whatever the secrets hold.
+    """
+    return "+".join([f"binder-{name}", *sorted(indexes)])
+
+
+def _secret_mounts(step: Run, settings: PlanSettings) -> list[str]:
+    if step.kind not in _WITH_SECRETS or not settings.buildkit:
+        return []
+    owner = f"mode=0400,uid={NB_UID},gid={NB_UID}"
+    return [f"--mount=type=secret,id={name},target={_SECRETS}/{name},{owner}" for name in settings.secrets]
 
 
 def copy_lines(step: Copy) -> list[str]:
@@ -108,6 +129,7 @@ def _steps(steps: Iterable[Step], settings: PlanSettings, *, ahead: bool = False
 def _run(step: Run, settings: PlanSettings, *, waits: bool) -> list[str]:
     mounts = [f"--mount=type=bind,from={AHEAD_STAGE},source={REPO_DIR},target={_AHEAD}"] if waits else []
     mounts += [*(_cache(cache) for cache in step.caches if settings.buildkit), *network_mounts(settings)]
+    mounts += _secret_mounts(step, settings)
     command = step.command
     if settings.ca and settings.buildkit:
         command = f"export {' '.join(f'{name}={CA_BUNDLE}' for name in _CA_VARIABLES)}; {command}"

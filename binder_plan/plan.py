@@ -9,7 +9,7 @@ from binder_plan.apt import apt_step, parse_apt
 from binder_plan.buildpacks import BUILDPACKS, Buildpack, Detection, Folder, Parts
 from binder_plan.dockerfile import Stages, environment_text, render_dockerfile
 from binder_plan.ignore import dockerignore, own_patterns
-from binder_plan.recipe import Base, Copy, Environment, Kind, PlanSettings, Recipe
+from binder_plan.recipe import ENVIRONMENT_LABEL, Base, Copy, Environment, Kind, PlanSettings, Recipe
 from binder_plan.scripts import COMMON, Scripts, find_common, read_scripts
 from binder_plan.tree import Tree
 from binder_protocol.models import IgnoredFile
@@ -61,7 +61,7 @@ def make_recipe(tree: Tree, base: Base, settings: PlanSettings) -> Recipe:
     files = (*detection.files, *common)
     patterns, doubts = own_patterns(tree)
     ignored = (*parts.ignored, *_ignored(folder, buildpack, {*files, *(each.path for each in parts.ignored)}))
-    labels = {} if environment is None else {"org.binder.environment": environment.key}
+    labels = {} if environment is None else {ENVIRONMENT_LABEL: environment.key}
     return Recipe(
         buildpack=buildpack.name,
         reason=detection.reason,
@@ -108,7 +108,7 @@ def _environment(tree: Tree, base: Base, stages: Stages, settings: PlanSettings)
     if not text:
         return None
     copied = {path for step in stages.environment if isinstance(step, Copy) for path in step.paths}
-    scope = settings.cache_scope if settings.secrets else ""
+    scope = [settings.cache_scope, *settings.indexes] if settings.private else ""
     facts = [_KEY_VERSION, base.id, text, scope, {path: tree.digest(path) for path in sorted(copied)}]
     return Environment(hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:32])
 

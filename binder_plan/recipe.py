@@ -13,6 +13,7 @@ from binder_protocol.models import IgnoredFile, Plan
 REPO_DIR = "/home/jovyan"
 ENVIRONMENT = "/opt/binder/env"
 LIBEXEC = "/opt/binder/libexec"
+ENVIRONMENT_LABEL = "org.binder.environment"
 NB_USER, NB_UID = "jovyan", "1000"
 DEFAULT_PORT = 8888
 
@@ -110,7 +111,8 @@ class PlanSettings:
 
     `cache_scope`: builds of one scope share the caches that their repositories write to. `sources`: packages without a
     wheel are built from their sources, with a cache of that scope. `as_of`: no package newer than this day (ISO 8601).
-    `secrets`: names of those mounted at /run/secrets.
+    `secrets`: names of those mounted at /run/secrets; `indexes`: of further package indexes, whose addresses hold a
+    password. What is made with either is of `cache_scope` alone.
     """
 
     buildkit: bool = True
@@ -126,6 +128,12 @@ class PlanSettings:
     sources: bool = True
     as_of: str | None = None
     secrets: tuple[str, ...] = ()
+    indexes: tuple[str, ...] = ()
+
+    @property
+    def private(self) -> bool:
+        """Whether what is made holds what other repositories may not have."""
+        return bool(self.secrets or self.indexes)
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,7 @@ def install_dependencies(
     if wheels_only(settings):
         shared = f"{_environment(settings)} UV_COMPILE_BYTECODE=0 {_INSTALL} --no-build"
         command = f"{shared} --python {prefix} {arguments}"
-        first = Run(Kind.DEPENDENCIES, title, command, caches=(Cache("binder-wheels", CACHE),))
+        first = Run(Kind.DEPENDENCIES, title, command, caches=(_wheels(settings),))
         return first, Run(Kind.DEPENDENCIES, "compile bytecode, note versions", finish(prefix))
     command = f"{_scoped(settings, prefix)} {arguments} && {finish(prefix)}"
     return (Run(Kind.DEPENDENCIES, title, command, caches=(_own_cache(settings),)),)
@@ -39,7 +39,7 @@ def download_dependencies(settings: PlanSettings, title: str, arguments: str) ->
         f"{_environment(settings)} UV_COMPILE_BYTECODE=0 UV_LINK_MODE=symlink "
         f"{_INSTALL} --quiet --no-build --python {ENVIRONMENT} --target {_TARGET} {arguments} 2>/dev/null || true"
     )
-    return Run(Kind.DEPENDENCIES, f"download for: {title}", command, caches=(Cache("binder-wheels", CACHE),))
+    return Run(Kind.DEPENDENCIES, f"download for: {title}", command, caches=(_wheels(settings),))
 
 
 def install_project(settings: PlanSettings, title: str, arguments: str, prefix: str = ENVIRONMENT) -> Run:
@@ -61,6 +61,11 @@ def _scoped(settings: PlanSettings, prefix: str) -> str:
 def _environment(settings: PlanSettings) -> str:
     newest = f" UV_EXCLUDE_NEWER={settings.as_of}" if settings.as_of else ""
     return f"UV_CACHE_DIR={CACHE}{newest}"
+
+
+def _wheels(settings: PlanSettings) -> Cache:
+    """The cache that all builds share, but for those that see packages which not everybody may have."""
+    return Cache(f"binder-wheels-{settings.cache_scope}" if settings.private else "binder-wheels", CACHE)
 
 
 def _own_cache(settings: PlanSettings) -> Cache:

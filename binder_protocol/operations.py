@@ -14,15 +14,19 @@ from binder_protocol.models import (
     Build,
     BuildRequest,
     Capacity,
+    Credential,
+    CredentialRequest,
     ExtendRequest,
     Health,
     LaunchRequest,
+    Lock,
     LogLine,
     Plan,
     PlanRequest,
     Preload,
     RequestModel,
     RollbackRequest,
+    Sbom,
     Template,
     TemplateSpec,
     WireModel,
@@ -77,6 +81,7 @@ class Operation:
 _PAGE = ("limit", "offset")
 _FOLLOW = ("follow", "format")
 _OPEN, _LAUNCH = Auth.OPEN, Auth.LAUNCH
+_CREDENTIAL = "/credentials/{name}"
 _BUILD, _REGISTRY, _DEPLOY = "/builds/{name}", "/templates/{name}", "/applications/{template}/{id}"
 
 # fmt: off
@@ -87,6 +92,11 @@ BUILD_HISTORY = Operation("build", "history", "GET", f"{_BUILD}/history", "List 
 BUILD_LOGS = Operation("build", "logs", "GET", f"{_BUILD}/logs", "Read or follow a build's log", LogLine, errors=(e.NoBuildInfo, e.BadQuery), query=("attempt", *_FOLLOW), stream=True)
 BUILD_CANCEL = Operation("build", "cancel", "DELETE", _BUILD, "Cancel a build", Build, errors=(e.NoBuildInfo, e.BadQuery))
 BUILD_PLAN = Operation("build", "plan", "POST", "/plans", "Say what would be built, without building", Plan, PlanRequest, errors=(e.BadRepoSource, e.BadRef, e.SourceNotFound, e.RefNotFound, e.SourceUnreachable, e.SourceTooLarge, e.InvalidRepository, e.BuildTimeout))
+BUILD_LOCK = Operation("build", "lock", "GET", f"{_BUILD}/lock", "List the versions that a build installed", Lock, errors=(e.NoBuildInfo, e.BadQuery), query=("attempt", "format"))
+BUILD_SBOM = Operation("build", "sbom", "GET", f"{_BUILD}/sbom", "Get the bill of materials of a build that was asked for one", Sbom, errors=(e.NoBuildInfo, e.BadQuery), query=("attempt",))
+BUILD_CREDENTIALS = Operation("build", "credentials", "GET", "/credentials", "List the kept credentials, without their secrets", Credential, errors=(e.BadQuery,), query=_PAGE, many=True)
+BUILD_CREDENTIAL_PUT = Operation("build", "credential-put", "PUT", _CREDENTIAL, "Keep a credential, or change it", Credential, CredentialRequest, errors=(e.Conflict, e.BadDatabase))
+BUILD_CREDENTIAL_REMOVE = Operation("build", "credential-remove", "DELETE", _CREDENTIAL, "Remove a credential", Credential, errors=(e.DoesNotExist, e.BadDatabase))
 
 REGISTRY_REGISTER = Operation("registry", "register", "PUT", "/templates", "Register a template, or a new revision of one", Template, TemplateSpec, errors=(e.InvalidTemplate, e.BadDatabase), also="POST")
 REGISTRY_FETCH = Operation("registry", "fetch", "GET", _REGISTRY, "Get a template", Template, errors=(e.DoesNotExist, e.BadDatabase), query=("revision",))

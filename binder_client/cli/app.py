@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from binder_client.cli import account, applications, building, launching, planning
+from binder_client.cli import account, applications, building, credentials, launching, planning
 from binder_client.cli.exits import EXPLAINED
 from binder_client.cli.output import tolerant
 from binder_client.cli.session import Choice
@@ -85,6 +85,7 @@ def _make() -> typer.Typer:
         account.login,
     ):
         root.command()(command)
+    root.add_typer(credentials.commands(), name="credentials", epilog=EXPLAINED)
     raw_help = "Call any operation as it is, answered in JSON."
     root.add_typer(typer.Typer(cls=_Operations, help=raw_help, **plain), name="api")
     return root

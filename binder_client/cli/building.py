@@ -31,6 +31,11 @@ CredentialStdin = Annotated[
     bool, typer.Option("--credential-stdin", help="Read a private repository's credential from stdin.")
 ]
 
+Secrets = Annotated[
+    list[str] | None,
+    typer.Option("--secret", metavar="NAME", help="Give the steps this kept credential (repeatable)."),
+]
+
 
 @dataclass(frozen=True)
 class Source:
@@ -42,6 +47,8 @@ class Source:
     force: bool = False
     submodules: bool = False
     credential: str | None = None
+    secrets: tuple[str, ...] = ()
+    sbom: bool = False
 
 
 @dataclass(frozen=True)
@@ -63,6 +70,11 @@ def build(
     cancel_on_interrupt: CancelOnInterrupt = False,
     submodules: Submodules = False,
     credential_stdin: CredentialStdin = False,
+    secret: Secrets = None,
+    lock: Annotated[bool, typer.Option("--lock", help="Print the versions that were installed, alone.")] = False,
+    sbom: Annotated[
+        bool, typer.Option("--sbom", help="Have a bill of materials made, and print it alone, as CycloneDX JSON.")
+    ] = False,
     plain: Plain = False,
     quiet: Quiet = False,
     as_json: AsJson = False,
@@ -77,15 +89,25 @@ def build(
       binder-client build owner/repo
       binder-client build https://gitlab.com/group/project --ref v1.2
       binder-client build owner/repo --no-follow --json
+      binder-client build owner/repo --lock > requirements.lock
     """
     output = Output(as_json=as_json)
-    source = Source(repository, ref, subdir, force, submodules, secret_from_stdin() if credential_stdin else None)
+    if ((lock or sbom) and not follow) or (lock and sbom):
+        raise typer.BadParameter("--lock and --sbom print what the finished build has; one at a time")
+    credential = secret_from_stdin() if credential_stdin else None
+    source = Source(repository, ref, subdir, force, submodules, credential, tuple(secret or ()), sbom)
     with session(context, output) as client:
         if follow:
             built = built_from(client, source, Following(quiet, plain, cancel_on_interrupt), output)
         else:
             built = start(client, source)
-        output.result(built, _lines(built))
+        if lock:
+            locked = client.build.lock(built.name, attempt=built.attempt)
+            output.result(locked, locked.packages)
+        elif sbom:
+            output.json(client.build.sbom(built.name, attempt=built.attempt).document)
+        else:
+            output.result(built, _lines(built))
 
 
 def cancel(
@@ -109,6 +131,8 @@ def start(client: Client, source: Source) -> Build:
         force=source.force,
         credential=source.credential,
         submodules=source.submodules,
+        secrets=source.secrets,
+        sbom=source.sbom,
     )
 
 

@@ -31,7 +31,7 @@ _BY_POSITION = {
 }
 _WITHOUT_PATH = {operations.DEPLOY_STATUS_ALL: operations.DEPLOY_LIST}
 """What answers when 2016's optional part of the path is left out."""
-_SECRET = ("credential",)
+_SECRET = ("credential", "secret")
 """No options for these: what is in argv is seen by all users of a machine. `--body -` takes them."""
 _MAX_BODY = 2**20
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from binder_protocol.models.base import Failure, RequestModel, Time, WireModel
+from binder_protocol.models.base import Failure, Name, RequestModel, Time, WireModel
 
 Text = Annotated[str, Field(min_length=1, max_length=2_000)]
 Ref = Annotated[str, Field(min_length=1, max_length=255)]
@@ -42,10 +42,16 @@ class BuildPhase(StrEnum):
 
 
 class BuildOptions(RequestModel):
-    """What a build does only when asked. `as-of`: no package published after this day."""
+    """What a build does only when asked.
+
+    `as-of`: no package published after this day. `secrets`: names of credentials that the steps get, at
+    /run/secrets/NAME or as further package indexes. `sbom`: a bill of materials is made and kept with the build.
+    """
 
     submodules: bool = False
     as_of: date | None = None
+    secrets: list[Name] = Field(default=[], max_length=20)
+    sbom: bool = False
 
 
 class BuildRequest(RequestModel):
@@ -160,3 +166,21 @@ class Plan(WireModel):
     warnings: list[str] = []
     labels: dict[str, str] = {}
     details: dict[str, Any] = {}
+
+
+class Lock(WireModel):
+    """What a build installed: `packages` as requirements (`name==version`), in the order of their names."""
+
+    name: str
+    attempt: int
+    commit: str | None = None
+    packages: list[str]
+
+
+class Sbom(WireModel):
+    """A build's bill of materials; `document` is CycloneDX JSON of the version that it names itself."""
+
+    name: str
+    attempt: int
+    commit: str | None = None
+    document: dict[str, Any]

@@ -62,6 +62,10 @@ CASES: dict[str, tuple[dict[str, str], dict[str, object]]] = {
         {},
     ),
     "secret-index": ({"requirements.txt": "six\n"}, {"index": True, "index_secret": True, "ca": True}),
+    "secrets": (
+        {"requirements.txt": "six\n", "apt.txt": "tree\n", "postBuild": "#!/bin/sh\n"},
+        {"secrets": ("licence", "token"), "indexes": ("lab",), "sources": False},
+    ),
     "classic": ({"requirements.txt": "six\n", "apt.txt": "tree\n"}, {"buildkit": False}),
 }
 

@@ -333,3 +333,13 @@ def test_without_control_groups_there_is_no_limit_and_no_error(tmp_path: Path) -
     groups = StepGroups(tmp_path / "none")
     assert groups.enter(StepLimits(memory=1), builds=1) is None
     groups.apply(StepLimits(memory=1))
+
+
+def test_a_cache_of_other_hosts_that_is_not_there_is_no_failure() -> None:
+    progress = Progress()
+    name = "importing cache manifest from registry.example.org/cache/own:cache"
+    events = list(progress.events(vertex(name, "c", started=START, completed=END, error="not found")))
+    assert events == []
+    list(progress.events(vertex("RUN false", started=START, completed=END, error="exit code: 1")))
+    assert progress.failure is not None
+    assert progress.failure.step == "RUN false"
