@@ -39,6 +39,16 @@ class Copy:
 
 
 @dataclass(frozen=True, slots=True)
+class Write:
+    """A file that the plan itself made, at an absolute path of the image, owned by the user."""
+
+    kind: Kind
+    title: str
+    path: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Run:
     """A shell command in `REPO_DIR`. `caches` are directories kept between builds, and the name of each."""
 
@@ -62,7 +72,7 @@ class Cache:
     root: bool = False
 
 
-Step = Copy | Run
+Step = Copy | Write | Run
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -24,6 +25,10 @@ _MAX_SECRET = 65_536
 
 Force = Annotated[bool, typer.Option("--force", help="Build even where this commit has an image.")]
 Submodules = Annotated[bool, typer.Option("--submodules", help="Fetch the repository's submodules too.")]
+AsOf = Annotated[
+    datetime | None,
+    typer.Option("--as-of", formats=["%Y-%m-%d"], help="Install no package published after this day."),
+]
 CancelOnInterrupt = Annotated[
     bool, typer.Option("--cancel-on-interrupt", help="Ctrl-C cancels the build instead of leaving it running.")
 ]
@@ -42,6 +47,7 @@ class Source:
     force: bool = False
     submodules: bool = False
     credential: str | None = None
+    as_of: date | None = None
 
 
 @dataclass(frozen=True)
@@ -62,6 +68,7 @@ def build(
     follow: Annotated[bool, typer.Option("--follow/--no-follow", help="Follow the build to its end.")] = True,
     cancel_on_interrupt: CancelOnInterrupt = False,
     submodules: Submodules = False,
+    as_of: AsOf = None,
     credential_stdin: CredentialStdin = False,
     plain: Plain = False,
     quiet: Quiet = False,
@@ -79,7 +86,9 @@ def build(
       binder-client build owner/repo --no-follow --json
     """
     output = Output(as_json=as_json)
-    source = Source(repository, ref, subdir, force, submodules, secret_from_stdin() if credential_stdin else None)
+    credential = secret_from_stdin() if credential_stdin else None
+    day = None if as_of is None else as_of.date()
+    source = Source(repository, ref, subdir, force, submodules, credential, day)
     with session(context, output) as client:
         if follow:
             built = built_from(client, source, Following(quiet, plain, cancel_on_interrupt), output)
@@ -133,6 +142,7 @@ def start(client: Client, source: Source) -> Build:
         force=source.force,
         credential=source.credential,
         submodules=source.submodules,
+        as_of=source.as_of,
     )
 
 
