@@ -52,6 +52,12 @@ _HINTS: tuple[tuple[str, str], ...] = (
         r"\b(?:gcc|g\+\+|cc|clang)\b.*(?:not found|no such file)|unable to find a compiler",
         "name a compiler in apt.txt: build-essential",
     ),
+    (
+        r"can't be had here\. There is Python (?P<version>[\d.]+)\.",
+        r"name Python \g<version>, as python-\g<version> in runtime.txt",
+    ),
+    (r"can't be had here\. There is Python", "operator: name where Pythons can be downloaded (`python_mirror`)"),
+    (r"Hash mismatch", "lock the versions anew: the index has other files than those whose hashes are listed"),
     (r"Python\.h: No such file", "name Python's headers in apt.txt: python3-dev"),
     (r"pg_config", "name PostgreSQL's headers in apt.txt: libpq-dev"),
     (
@@ -167,7 +173,8 @@ def _of_step(evidence: Evidence, failure: Failure) -> BuildFailed:
     code = re.search(r"exit code: (\d+)", failure.error)
     how = f"ended with exit code {code[1]}" if code else "failed"
     lines = "\n".join(failure.lines)
-    hints = tuple(hint for pattern, hint in _HINTS if re.search(pattern, lines, re.I))[:3]
+    found = ((re.search(pattern, lines, re.I), hint) for pattern, hint in _HINTS)
+    hints = tuple(match.expand(hint) for match, hint in found if match)[:3]
     installing = kind in (Kind.SYSTEM, Kind.DEPENDENCIES, Kind.PROJECT) or (
         kind is Kind.OTHER and _INSTALLING.search(failure.step) is not None
     )

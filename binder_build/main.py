@@ -198,6 +198,7 @@ def _network(settings: BuildSettings) -> BuildNetwork:
 
 
 def _plan_settings(settings: BuildSettings, network: BuildNetwork, policy: AddressPolicy) -> PlanSettings:
+    mirrors = {"python": settings.python_mirror, "python-downloads": settings.python_downloads}
     return PlanSettings(
         ca=network.ca,
         index=network.index,
@@ -206,6 +207,7 @@ def _plan_settings(settings: BuildSettings, network: BuildNetwork, policy: Addre
         index_secret=network.index_secret,
         allow_remote_add=settings.allow_remote_add,
         registry_allowed=policy.allows_literal,
+        mirrors={name: address for name, address in mirrors.items() if address},
     )
 
 

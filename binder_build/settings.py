@@ -32,7 +32,9 @@ class BuildSettings(ServiceSettings):
     Environments are shared there, too, by all hosts with that setting. `build_cache`, of the same form, is where the
     steps of repositories' own Dockerfiles are shared. What is there is trusted.
     `memory`, `cpu` and `pids` bind a build's steps; `frontends`: the frontend that a Dockerfile names is pulled.
-    `ca_bundle`, `index_url` and proxies reach the steps and leave no trace in the image.
+    `ca_bundle`, `index_url` and proxies reach the steps and leave no trace in the image. `python_mirror` and
+    `python_downloads` are where Pythons that the base image hasn't come from: uv's UV_PYTHON_INSTALL_MIRROR and
+    UV_PYTHON_DOWNLOADS_JSON_URL.
 
     Disk: below `min_free_bytes` the images least recently used are removed, and without success no build starts.
     Of each name the newest good image and `keep_images` before it are kept in any case. A log holds `log_bytes`, and
@@ -75,6 +77,8 @@ class BuildSettings(ServiceSettings):
     pids: int = Field(default=8_192, ge=16, le=4_194_304)
     ca_bundle: Path | None = None
     index_url: SecretStr | None = None
+    python_mirror: str | None = None
+    python_downloads: str | None = None
     http_proxy: SecretStr | None = None
     https_proxy: SecretStr | None = None
     no_proxy: str | None = None

@@ -53,10 +53,14 @@ class BuildSection:
         force: bool = False,
         credential: str | None = None,
         submodules: bool = False,
+        as_of: date | None = None,
         secrets: Sequence[str] = (),
         sbom: bool = False,
     ) -> Build:
-        """Start a build, join the same one that is under way, or get the finished one of this very commit."""
+        """Start a build, join the same one that is under way, or get the finished one of this very commit.
+
+        With `as_of` no package is installed that was published after that day.
+        """
         body = request_model(
             BuildRequest,
             repository=repository,
@@ -64,7 +68,7 @@ class BuildSection:
             subdir=subdir,
             force=force,
             credential=credential,
-            options={"submodules": submodules, "secrets": list(secrets), "sbom": sbom},
+            options={"submodules": submodules, "as_of": as_of, "secrets": list(secrets), "sbom": sbom},
         )
         return self._calls.one(operations.BUILD_START, Build, body=body)
 

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -24,6 +25,10 @@ _MAX_SECRET = 65_536
 
 Force = Annotated[bool, typer.Option("--force", help="Build even where this commit has an image.")]
 Submodules = Annotated[bool, typer.Option("--submodules", help="Fetch the repository's submodules too.")]
+AsOf = Annotated[
+    datetime | None,
+    typer.Option("--as-of", formats=["%Y-%m-%d"], help="Install no package published after this day."),
+]
 CancelOnInterrupt = Annotated[
     bool, typer.Option("--cancel-on-interrupt", help="Ctrl-C cancels the build instead of leaving it running.")
 ]
@@ -47,6 +52,7 @@ class Source:
     force: bool = False
     submodules: bool = False
     credential: str | None = None
+    as_of: date | None = None
     secrets: tuple[str, ...] = ()
     sbom: bool = False
 
@@ -69,6 +75,7 @@ def build(
     follow: Annotated[bool, typer.Option("--follow/--no-follow", help="Follow the build to its end.")] = True,
     cancel_on_interrupt: CancelOnInterrupt = False,
     submodules: Submodules = False,
+    as_of: AsOf = None,
     credential_stdin: CredentialStdin = False,
     secret: Secrets = None,
     lock: Annotated[bool, typer.Option("--lock", help="Print the versions that were installed, alone.")] = False,
@@ -95,7 +102,8 @@ def build(
     if ((lock or sbom) and not follow) or (lock and sbom):
         raise typer.BadParameter("--lock and --sbom print what the finished build has; one at a time")
     credential = secret_from_stdin() if credential_stdin else None
-    source = Source(repository, ref, subdir, force, submodules, credential, tuple(secret or ()), sbom)
+    day = None if as_of is None else as_of.date()
+    source = Source(repository, ref, subdir, force, submodules, credential, day, tuple(secret or ()), sbom)
     with session(context, output) as client:
         if follow:
             built = built_from(client, source, Following(quiet, plain, cancel_on_interrupt), output)
@@ -131,6 +139,7 @@ def start(client: Client, source: Source) -> Build:
         force=source.force,
         credential=source.credential,
         submodules=source.submodules,
+        as_of=source.as_of,
         secrets=source.secrets,
         sbom=source.sbom,
     )
