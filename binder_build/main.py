@@ -193,7 +193,13 @@ def _plan_settings(settings: BuildSettings, network: BuildNetwork, policy: Addre
         index_secret=network.index_secret,
         allow_remote_add=settings.allow_remote_add,
         registry_allowed=policy.allows_literal,
+        mirrors=_mirrors(settings),
     )
+
+
+def _mirrors(settings: BuildSettings) -> dict[str, str]:
+    found = {"cran": settings.cran_mirror, "julia": settings.julia_mirror}
+    return {name: address for name, address in found.items() if address is not None}
 
 
 def _secret(value: SecretStr | None) -> str | None:

@@ -12,6 +12,7 @@ from binder_protocol.models.registry import Cpu, Memory
 from binder_protocol.service.settings import ServiceSettings
 
 _GIB = 2**30
+_MIRROR = r"^https?://[A-Za-z0-9_.:/~\[\]-]{1,300}[A-Za-z0-9_~-]$"
 
 
 class BuildSettings(ServiceSettings):
@@ -28,7 +29,9 @@ class BuildSettings(ServiceSettings):
 
     Engine: `docker_host` as in $DOCKER_HOST; `registry` is where images are pushed to, as host/path; none by default.
     `memory`, `cpu` and `pids` bind a build's steps; `frontends`: the frontend that a Dockerfile names is pulled.
-    `ca_bundle`, `index_url` and proxies reach the steps and leave no trace in the image.
+    `ca_bundle`, `index_url` and proxies reach the steps and leave no trace in the image. `cran_mirror` holds snapshots
+    of CRAN by their day, as CRAN_MIRROR/2025-06-30, and is named in images of R; `julia_mirror` is laid out as Julia's
+    own download server.
 
     Disk: below `min_free_bytes` the images least recently used are removed, and without success no build starts.
     Of each name the newest good image and `keep_images` before it are kept in any case. A log holds `log_bytes`, and
@@ -72,6 +75,8 @@ class BuildSettings(ServiceSettings):
     http_proxy: SecretStr | None = None
     https_proxy: SecretStr | None = None
     no_proxy: str | None = None
+    cran_mirror: str | None = Field(default=None, pattern=_MIRROR)
+    julia_mirror: str | None = Field(default=None, pattern=_MIRROR)
     allow_remote_add: bool = False
     frontends: bool = False
 

@@ -30,6 +30,7 @@ _KNOWN = (
     "start",
     "install.R",
     "DESCRIPTION",
+    "JuliaProject.toml",
     "Project.toml",
     "REQUIRE",
     "default.nix",
@@ -37,7 +38,7 @@ _KNOWN = (
 )
 _KEY_VERSION = 1  # to be raised whenever the same text and files would give another environment than before
 _COMMON = ("apt.txt", "postBuild", "start")
-_INSTALLING = ("environment.yml", "environment.yaml", "Pipfile", "Pipfile.lock", "setup.py", "install.R", "DESCRIPTION")
+_INSTALLING = ("environment.yml", "environment.yaml", "Pipfile", "Pipfile.lock", "setup.py")
 
 
 def make_recipe(tree: Tree, base: Base, settings: PlanSettings) -> Recipe:
