@@ -8,6 +8,7 @@ import json
 from binder_plan.apt import apt_step, parse_apt
 from binder_plan.buildpacks import BUILDPACKS, Buildpack, Detection, Folder, Parts
 from binder_plan.dockerfile import Stages, environment_text, render_dockerfile
+from binder_plan.lfs import lfs_warnings
 from binder_plan.recipe import Base, Copy, Environment, Kind, PlanSettings, Recipe, Run, Step
 from binder_plan.tree import Tree
 from binder_protocol.models import IgnoredFile
@@ -73,7 +74,7 @@ def make_recipe(tree: Tree, base: Base, settings: PlanSettings) -> Recipe:
         versions=parts.versions,
         build_args=parts.build_args,
         ignored=ignored,
-        warnings=(*parts.warnings, *_warnings(buildpack, ignored, settings)),
+        warnings=(*parts.warnings, *_warnings(buildpack, ignored, settings), *lfs_warnings(tree)),
         labels={"org.binder.buildpack": buildpack.name, "org.binder.base": base.id, **labels},
     )
 

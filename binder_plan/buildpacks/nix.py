@@ -91,4 +91,4 @@ def _words(lines: tuple[str, ...]) -> str:
 def _build(path: str) -> str:
     """Evaluates once, so that no start of a container has to, and builds what the shell consists of."""
     evaluate = f"IN_NIX_SHELL=impure nix-instantiate --arg inNixShell true --indirect --add-root {SHELL} ./{path}"
-    return f'{evaluate} && nix-shell "$(readlink {SHELL})" --run true'
+    return f'{evaluate} && nix-shell "$(readlink {SHELL})" --run true && rm -rf "$HOME/.cache/nix"'
