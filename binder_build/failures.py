@@ -72,6 +72,24 @@ _HINTS: tuple[tuple[str, str], ...] = (
         r"not found in the package registry|No matching distribution|there is no version of",
         "check the spelling and the version of the package",
     ),
+    (
+        r"packages? .* (?:is|are) not available",
+        "check the name of the R package: the snapshot of CRAN of that day doesn't have it",
+    ),
+    (r"there is no package called", "install that R package first, in install.R or by DESCRIPTION"),
+    (
+        r"unable to access index for repository",
+        "choose another day in runtime.txt: no snapshot of CRAN of that day was reached",
+    ),
+    (
+        r"there is no julia-|julia.*wrong checksum",
+        "choose another version of Julia in Project.toml, or try again: Julia's download server didn't have it",
+    ),
+    (r"at \S+\.nix:\d+:\d+", "correct default.nix at the line that the log names"),
+    (
+        r"not found in the Nix search path|unable to download|fetchTarball",
+        "pin and check what default.nix fetches",
+    ),
     (r"No solution found|conflict", "loosen the versions that exclude each other"),
     (
         r"invalid peer certificate|CERTIFICATE_VERIFY_FAILED|certificate verify failed",

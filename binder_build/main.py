@@ -198,7 +198,6 @@ def _network(settings: BuildSettings) -> BuildNetwork:
 
 
 def _plan_settings(settings: BuildSettings, network: BuildNetwork, policy: AddressPolicy) -> PlanSettings:
-    mirrors = {"python": settings.python_mirror, "python-downloads": settings.python_downloads}
     return PlanSettings(
         ca=network.ca,
         index=network.index,
@@ -207,8 +206,18 @@ def _plan_settings(settings: BuildSettings, network: BuildNetwork, policy: Addre
         index_secret=network.index_secret,
         allow_remote_add=settings.allow_remote_add,
         registry_allowed=policy.allows_literal,
-        mirrors={name: address for name, address in mirrors.items() if address},
+        mirrors=_mirrors(settings),
     )
+
+
+def _mirrors(settings: BuildSettings) -> dict[str, str]:
+    found = {
+        "python": settings.python_mirror,
+        "python-downloads": settings.python_downloads,
+        "cran": settings.cran_mirror,
+        "julia": settings.julia_mirror,
+    }
+    return {name: address for name, address in found.items() if address is not None}
 
 
 def _secret(value: SecretStr | None) -> str | None:

@@ -9,6 +9,7 @@ from binder_plan.apt import apt_step, parse_apt
 from binder_plan.buildpacks import BUILDPACKS, Buildpack, Detection, Folder, Parts
 from binder_plan.dockerfile import Stages, environment_text, render_dockerfile
 from binder_plan.ignore import dockerignore, own_patterns
+from binder_plan.lfs import lfs_warnings
 from binder_plan.recipe import ENVIRONMENT_LABEL, Base, Copy, Environment, Kind, PlanSettings, Recipe
 from binder_plan.scripts import COMMON, Scripts, find_common, read_scripts
 from binder_plan.tree import Tree
@@ -32,13 +33,14 @@ _KNOWN = (
     "start",
     "install.R",
     "DESCRIPTION",
+    "JuliaProject.toml",
     "Project.toml",
     "REQUIRE",
     "default.nix",
     "package.json",
 )
 _KEY_VERSION = 1  # to be raised whenever the same text and files would give another environment than before
-_INSTALLING = ("environment.yml", "environment.yaml", "Pipfile", "Pipfile.lock", "setup.py", "install.R", "DESCRIPTION")
+_INSTALLING = ("environment.yml", "environment.yaml")
 
 
 def make_recipe(tree: Tree, base: Base, settings: PlanSettings) -> Recipe:
@@ -76,7 +78,13 @@ def make_recipe(tree: Tree, base: Base, settings: PlanSettings) -> Recipe:
         versions=parts.versions,
         build_args=parts.build_args,
         ignored=ignored,
-        warnings=(*parts.warnings, *scripts.warnings, *doubts, *_warnings(buildpack, ignored, settings)),
+        warnings=(
+            *parts.warnings,
+            *scripts.warnings,
+            *doubts,
+            *_warnings(buildpack, ignored, settings),
+            *lfs_warnings(tree),
+        ),
         labels={"org.binder.buildpack": buildpack.name, "org.binder.base": base.id, **labels},
     )
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
+from collections import deque
+from collections.abc import Iterator
 from pathlib import Path
 
 from binder_protocol.errors import InvalidRepository
@@ -54,6 +56,21 @@ class Tree:
             return sorted(entry.name for entry in place.iterdir() if entry.name.lower() != ".git")
         except OSError:  # one that may not be read
             return []
+
+    def sizes(self, limit: int) -> Iterator[tuple[str, int]]:
+        """Paths and sizes of regular files, those next to the top first, `limit` at most. Links are not followed."""
+        waiting, seen = deque([""]), 0
+        while waiting:
+            directory = waiting.popleft()
+            with os.scandir(self.root / directory) as entries:
+                for entry in entries:
+                    if entry.is_dir(follow_symlinks=False):
+                        waiting += [] if entry.name.lower() == ".git" else [f"{directory}{entry.name}/"]
+                    elif entry.is_file(follow_symlinks=False):
+                        yield f"{directory}{entry.name}", entry.stat(follow_symlinks=False).st_size
+                        seen += 1
+                        if seen == limit:
+                            return
 
     def text(self, path: str) -> str:
         """The text of a file that decides the build, at most 1 MB of UTF-8 (or UTF-16 with its mark), as `\\n` lines.
