@@ -14,7 +14,9 @@ from __future__ import annotations
 from binder_plan.recipe import ENVIRONMENT, LIBEXEC, Cache, Kind, PlanSettings, Run
 
 CACHE = "/tmp/uv-cache"  # noqa: S108 - a path in the image
-_INSTALL = "uv pip install --no-progress --color never"
+# By its path: PATH begins with a directory of the repository.
+UV = "/usr/local/bin/uv"
+_INSTALL = f"{UV} pip install --no-progress --color never"
 _TARGET = "/tmp/ahead"  # noqa: S108
 _EXPORTED = "/tmp/uv-exported.txt"  # noqa: S108
 
@@ -73,7 +75,7 @@ def environment(settings: PlanSettings) -> str:
 def _installing(variables: str, arguments: str, export: str) -> str:
     if not export:
         return f"{variables} {_INSTALL} {arguments}"
-    exported = f"{variables} uv export --quiet {export} --output-file {_EXPORTED}"
+    exported = f"{variables} {UV} export --quiet {export} --output-file {_EXPORTED}"
     return f"{exported} && {variables} {_INSTALL} --requirement {_EXPORTED} {arguments} && rm -f {_EXPORTED}"
 
 
