@@ -34,7 +34,7 @@ def install_dependencies(
     `export`: arguments of `uv export`, whose output is installed, too.
     """
     if wheels_only(settings):
-        command = _installing(_shared(settings), f"--no-build --python {prefix} {arguments}", export)
+        command = _installing(_shared(settings), f"--no-build --python {prefix} {arguments}".strip(), export)
         first = Run(Kind.DEPENDENCIES, title, command, caches=(Cache("binder-wheels", CACHE),))
         return first, Run(Kind.DEPENDENCIES, "compile bytecode, note versions", finish(prefix))
     command = f"{_installing(_scoped(settings), f'--python {prefix} {arguments}', export)} && {finish(prefix)}"
@@ -76,7 +76,7 @@ def _installing(variables: str, arguments: str, export: str) -> str:
     if not export:
         return f"{variables} {_INSTALL} {arguments}"
     exported = f"{variables} {UV} export --quiet {export} --output-file {_EXPORTED}"
-    return f"{exported} && {variables} {_INSTALL} --requirement {_EXPORTED} {arguments} && rm -f {_EXPORTED}"
+    return f"{exported} && {variables} {_INSTALL} --requirement {_EXPORTED} {arguments.strip()} && rm -f {_EXPORTED}"
 
 
 def _shared(settings: PlanSettings) -> str:
