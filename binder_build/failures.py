@@ -49,7 +49,8 @@ _NO_WHEEL = re.compile(r"building from source is disabled|no usable wheels|[Bb]u
 # What the last lines of a failed installation say, and what helps against it.
 _HINTS: tuple[tuple[str, str], ...] = (
     (
-        r"\b(?:gcc|g\+\+|cc|clang)\b.*(?:not found|no such file)|unable to find a compiler",
+        r"\b(?:gcc|g\+\+|cc|clang)\b.*(?:not found|no such file)|unable to find a compiler"
+        r"|no such file or directory: '[\w.+/-]*(?:gcc|g\+\+|cc|clang)'",
         "name a compiler in apt.txt: build-essential",
     ),
     (

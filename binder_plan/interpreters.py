@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import shlex
 from dataclasses import dataclass, field
 
 from binder_plan.python_version import Chosen
 from binder_plan.recipe import ENVIRONMENT, REPO_DIR, Base, Cache, Kind, PlanSettings, Run, Step
-from binder_plan.uv import environment, install_dependencies
+from binder_plan.uv import UV, environment, install_dependencies
 
 PLACE = "/opt/binder/python"
 PREFIX = f"{PLACE}/env"
@@ -35,7 +36,7 @@ def interpreter(chosen: Chosen, base: Base, settings: PlanSettings) -> Interpret
         Kind.DEPENDENCIES,
         f"install Python {chosen.version}",
         _download(chosen, base, settings),
-        caches=(Cache("binder-pythons", _DOWNLOADS),),
+        caches=(Cache(f"binder-pythons{_origin(settings)}", _DOWNLOADS),),
     )
     steps = (
         Run(Kind.SYSTEM, "make room for Python", f"install -d -o 1000 -g 1000 {PLACE}", root=True),
@@ -58,11 +59,17 @@ def _download(chosen: Chosen, base: Base, settings: PlanSettings) -> str:
     said = f"Python {version}, which {chosen.source} asks for, can't be had here. There is Python {base.python}."
     return (
         f"export {' '.join(variables)}; "
-        f"uv python install --no-bin --no-progress --color never {version} && "
-        f"uv venv --quiet --no-project --managed-python --python {version} {PREFIX} && "
+        f"{UV} python install --no-bin --no-progress --color never {version} && "
+        f"{UV} venv --quiet --no-project --managed-python --python {version} {PREFIX} && "
         f"mkdir -p {PREFIX}/etc/jupyter && ln -s {ENVIRONMENT}/{_SETTINGS} {PREFIX}/{_SETTINGS} || "
         f"{{ echo {shlex.quote(said)} >&2; exit 1; }}"
     )
+
+
+def _origin(settings: PlanSettings) -> str:
+    """A mirror's files have the names of another's, but needn't be the same."""
+    addresses = [settings.mirrors.get(name) for name in _MIRRORS]
+    return f"-{hashlib.sha256(repr(addresses).encode()).hexdigest()[:12]}" if any(addresses) else ""
 
 
 def _variables() -> dict[str, str]:

@@ -15,8 +15,8 @@ NEWEST, OLDEST = 14, 8
 """The minor versions of Python 3 that are chosen from where a repository gives a range."""
 
 _PATCHES = 30
-_VERSION = re.compile(r"(?P<minor>3\.\d{1,2})(?:\.(?:\d{1,3}|\*|x))?")
-_TWO = re.compile(r"2(?:\.\d+)*")
+_VERSION = re.compile(r"(?P<minor>3\.\d{1,2})(?:\.(?:\d{1,3}|\*|x))?", re.ASCII)
+_TWO = re.compile(r"2(?:\.\d+)*", re.ASCII)
 _RUNTIME = re.compile(r"(?P<language>[a-z]+)(?:-(?P<version>\S+))?", re.I)
 
 

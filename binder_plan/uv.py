@@ -14,7 +14,9 @@ from __future__ import annotations
 from binder_plan.recipe import ENVIRONMENT, LIBEXEC, Cache, Kind, PlanSettings, Run
 
 CACHE = "/tmp/uv-cache"  # noqa: S108 - a path in the image
-_INSTALL = "uv pip install --no-progress --color never"
+# By its path: PATH begins with a directory of the repository.
+UV = "/usr/local/bin/uv"
+_INSTALL = f"{UV} pip install --no-progress --color never"
 _TARGET = "/tmp/ahead"  # noqa: S108
 _EXPORTED = "/tmp/uv-exported.txt"  # noqa: S108
 
@@ -32,7 +34,7 @@ def install_dependencies(
     `export`: arguments of `uv export`, whose output is installed, too.
     """
     if wheels_only(settings):
-        command = _installing(_shared(settings), f"--no-build --python {prefix} {arguments}", export)
+        command = _installing(_shared(settings), f"--no-build --python {prefix} {arguments}".strip(), export)
         first = Run(Kind.DEPENDENCIES, title, command, caches=(_wheels(settings),))
         return first, Run(Kind.DEPENDENCIES, "compile bytecode, note versions", finish(prefix))
     command = f"{_installing(_scoped(settings), f'--python {prefix} {arguments}', export)} && {finish(prefix)}"
@@ -72,8 +74,8 @@ def environment(settings: PlanSettings) -> str:
 def _installing(variables: str, arguments: str, export: str) -> str:
     if not export:
         return f"{variables} {_INSTALL} {arguments}"
-    exported = f"{variables} uv export --quiet {export} --output-file {_EXPORTED}"
-    return f"{exported} && {variables} {_INSTALL} --requirement {_EXPORTED} {arguments} && rm -f {_EXPORTED}"
+    exported = f"{variables} {UV} export --quiet {export} --output-file {_EXPORTED}"
+    return f"{exported} && {variables} {_INSTALL} --requirement {_EXPORTED} {arguments.strip()} && rm -f {_EXPORTED}"
 
 
 def _shared(settings: PlanSettings) -> str:
