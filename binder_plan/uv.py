@@ -28,7 +28,7 @@ def install_dependencies(
         shared = f"{_environment(settings)} UV_COMPILE_BYTECODE=0 {_INSTALL} --no-build"
         command = f"{shared} --python {prefix} {arguments}"
         first = Run(Kind.DEPENDENCIES, title, command, caches=(_wheels(settings),))
-        return first, Run(Kind.DEPENDENCIES, "compile bytecode, note versions", finish(prefix))
+        return first, Run(Kind.DEPENDENCIES, "compile bytecode, note versions", finish(prefix), alone=True)
     command = f"{_scoped(settings, prefix)} {arguments} && {finish(prefix)}"
     return (Run(Kind.DEPENDENCIES, title, command, caches=(_own_cache(settings),)),)
 
