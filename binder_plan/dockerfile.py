@@ -155,10 +155,10 @@ def _steps(steps: Iterable[Step], settings: PlanSettings, *, ahead: bool = False
 
 def _run(step: Run, settings: PlanSettings, *, waits: bool) -> list[str]:
     mounts = [f"--mount=type=bind,from={AHEAD_STAGE},source={REPO_DIR},target={_AHEAD}"] if waits else []
-    mounts += [*(_cache(cache) for cache in step.caches if settings.buildkit), *network_mounts(settings)]
-    mounts += _secret_mounts(step, settings)
+    mounts += [_cache(cache) for cache in step.caches if settings.buildkit]
+    mounts += [] if step.alone else [*network_mounts(settings), *_secret_mounts(step, settings)]
     command = step.command
-    if settings.ca and settings.buildkit:
+    if settings.ca and settings.buildkit and not step.alone:
         command = f"export {' '.join(f'{name}={CA_BUNDLE}' for name in _CA_VARIABLES)}; {command}"
     return ["RUN " + " \\\n    ".join([*mounts, command])]
 

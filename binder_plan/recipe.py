@@ -51,13 +51,17 @@ class Write:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A shell command in `REPO_DIR`. `caches` are directories kept between builds, and the name of each."""
+    """A shell command in `REPO_DIR`. `caches` are directories kept between builds, and the name of each.
+
+    `alone`: it needs no network, and no secret of the build.
+    """
 
     kind: Kind
     title: str
     command: str
     root: bool = False
     caches: tuple[Cache, ...] = ()
+    alone: bool = False
 
 
 @dataclass(frozen=True, slots=True)

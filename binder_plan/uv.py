@@ -36,7 +36,7 @@ def install_dependencies(
     if wheels_only(settings):
         command = _installing(_shared(settings), f"--no-build --python {prefix} {arguments}".strip(), export)
         first = Run(Kind.DEPENDENCIES, title, command, caches=(_wheels(settings),))
-        return first, Run(Kind.DEPENDENCIES, "compile bytecode, note versions", finish(prefix))
+        return first, Run(Kind.DEPENDENCIES, "compile bytecode, note versions", finish(prefix), alone=True)
     command = f"{_installing(_scoped(settings), f'--python {prefix} {arguments}', export)} && {finish(prefix)}"
     return (Run(Kind.DEPENDENCIES, title, command, caches=(_own_cache(settings),)),)
 

@@ -50,9 +50,10 @@ def suite(tmp_path_factory: pytest.TempPathFactory, engine: docker.DockerClient)
 def remove_images(suite: Suite, engine: docker.DockerClient) -> None:
     for build in suite.client.build.status_all():
         for image in engine.images.list(filters={"label": f"org.binder.name={build.name}"}):
+            environment = image.labels.get("org.binder.environment")
             engine.images.remove(image.id, force=True)
-    for environment in engine.images.list("binder/environment"):
-        engine.images.remove(environment.tags[0], force=True)
+            for each in engine.images.list(f"binder/environment:{environment}"):
+                engine.images.remove(each.tags[0], force=True)
 
 
 def images_of(engine: docker.DockerClient, build: Build) -> list[str]:

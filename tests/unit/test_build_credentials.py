@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -187,3 +189,18 @@ def test_who_writes_to_the_database_can_not_lead_a_secret_elsewhere(
 def test_a_credential_has_what_its_kind_needs(fields: dict[str, str]) -> None:
     with pytest.raises(ValidationError):
         CredentialRequest.model_validate({"secret": SECRET, **fields})
+
+
+def test_a_service_without_credentials_does_not_load_what_seals_them(database: Database, tmp_path: Path) -> None:
+    place = database.url
+    script = f"""
+import sys
+from pathlib import Path
+import binder_build.main
+from binder_build.main import CredentialFile, CredentialStore, Database, Keyring
+key = Path({str(tmp_path)!r}) / "key"
+store = CredentialStore(Database({place!r}, "binder_build.migrations"), Keyring(key), CredentialFile(None))
+store.for_build([]), store.page(10, 0)
+assert not key.exists() and "cryptography" not in sys.modules
+"""
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=60)

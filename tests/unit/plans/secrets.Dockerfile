@@ -37,11 +37,7 @@ RUN --mount=type=bind,from=ahead,source=/home/jovyan,target=/tmp/binder-ahead \
     UV_CACHE_DIR=/tmp/uv-cache UV_COMPILE_BYTECODE=0 uv pip install --no-progress --color never --no-build --python /opt/binder/env --requirement requirements.txt
 
 # compile bytecode, note versions
-RUN --mount=type=secret,id=binder-pip.conf+lab,target=/etc/pip.conf,mode=0444 \
-    --mount=type=secret,id=binder-uv.toml+lab,target=/etc/uv/uv.toml,mode=0444 \
-    --mount=type=secret,id=licence,target=/run/secrets/licence,mode=0400,uid=1000,gid=1000 \
-    --mount=type=secret,id=token,target=/run/secrets/token,mode=0400,uid=1000,gid=1000 \
-    /opt/binder/env/bin/python /opt/binder/libexec/finish.py /opt/binder/env
+RUN /opt/binder/env/bin/python /opt/binder/libexec/finish.py /opt/binder/env
 
 FROM environment
 
