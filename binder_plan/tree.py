@@ -7,6 +7,7 @@ import os
 import stat
 from collections import deque
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from binder_protocol.errors import InvalidRepository
@@ -58,19 +59,22 @@ class Tree:
             return []
 
     def sizes(self, limit: int) -> Iterator[tuple[str, int]]:
-        """Paths and sizes of regular files, those next to the top first, `limit` at most. Links are not followed."""
+        """Paths and sizes of regular files, those next to the top first, among the first `limit` entries.
+
+        Links are not followed; a directory that may not be read is passed over.
+        """
         waiting, seen = deque([""]), 0
         while waiting:
             directory = waiting.popleft()
-            with os.scandir(self.root / directory) as entries:
+            with suppress(OSError), os.scandir(self.root / directory) as entries:
                 for entry in entries:
+                    seen += 1
+                    if seen > limit:
+                        return
                     if entry.is_dir(follow_symlinks=False):
                         waiting += [] if entry.name.lower() == ".git" else [f"{directory}{entry.name}/"]
                     elif entry.is_file(follow_symlinks=False):
                         yield f"{directory}{entry.name}", entry.stat(follow_symlinks=False).st_size
-                        seen += 1
-                        if seen == limit:
-                            return
 
     def text(self, path: str) -> str:
         """The text of a file that decides the build, at most 1 MB of UTF-8 (or UTF-16 with its mark), as `\\n` lines.

@@ -20,7 +20,7 @@ def folder(tmp_path: Path) -> Path:
     (place / "sub").mkdir(parents=True)
     (place / "requirements.txt").write_text("six\n")
     (place / "apt.txt").write_text("tree\n")
-    (place / "Pipfile").write_text("")
+    (place / "package.json").write_text("{}")
     return place
 
 
@@ -44,7 +44,7 @@ def test_a_folder_is_planned_without_a_server(
         assert (code, err) == (0, "")
         assert out.startswith(f"folder       {folder}, as it is now, committed or not\nbuildpack    python: ")
         assert "files        requirements.txt, apt.txt\n" in out
-        assert "ignored      Pipfile: " in out
+        assert "ignored      package.json: " in out
         assert "\nFROM binder-base:latest" in out
     code, out, _ = plan(capsys, monkeypatch, "sub")
     assert "buildpack    bare: " in out
@@ -125,11 +125,12 @@ def test_addresses_are_no_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert folder_of("owner/repo") == Path("owner/repo")
 
 
-def test_a_folder_of_many_files_is_not_walked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "a/b").mkdir(parents=True)
-    (tmp_path / ".git").mkdir()
+def test_what_git_keeps_is_not_looked_into(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / ".git/objects").mkdir(parents=True)
     (tmp_path / "index.ipynb").write_text("{}")
-    monkeypatch.setattr(os, "scandir", lambda *_: pytest.fail("the folder is listed"))
-    monkeypatch.setattr(os, "listdir", lambda *_: pytest.fail("the folder is listed"))
-    monkeypatch.setattr(os, "walk", lambda *_: pytest.fail("the folder is walked"))
+    listed: list[str] = []
+    scandir = os.scandir
+    monkeypatch.setattr(os, "scandir", lambda place=".": (listed.append(str(place)), scandir(place))[1])
     assert plan_folder(tmp_path).buildpack == "bare"
+    assert not [place for place in listed if ".git" in place]

@@ -14,7 +14,7 @@ COPY --chown=1000:1000 requirements.txt /home/jovyan/
 
 # install requirements.txt
 RUN --mount=type=cache,id=binder-wheels,target=/tmp/uv-cache,sharing=shared,uid=1000,gid=1000 \
-    UV_CACHE_DIR=/tmp/uv-cache UV_COMPILE_BYTECODE=0 uv pip install --no-progress --color never --no-build --python /opt/binder/env --requirement requirements.txt
+    UV_CACHE_DIR=/tmp/uv-cache UV_NO_CONFIG=1 UV_COMPILE_BYTECODE=0 /usr/local/bin/uv pip install --no-progress --color never --no-build --python /opt/binder/env --requirement requirements.txt
 
 # compile bytecode, note versions
 RUN /opt/binder/env/bin/python /opt/binder/libexec/finish.py /opt/binder/env
