@@ -23,7 +23,7 @@ from binder_build.network import BuildNetwork
 from binder_build.process import DeadlinePassed, follow
 from binder_build.progress import Event, Note, Progress, Records, squeezed
 from binder_plan.dockerfile import ENVIRONMENT_STAGE, NETWORK_CONTEXT, copy_lines
-from binder_plan.recipe import Copy, Kind, Recipe
+from binder_plan.recipe import Copy, Kind, Recipe, Run
 from binder_protocol.errors import BuildTimeout, EngineError, NoSpace
 
 OnEvent = Callable[[Event], None]
@@ -256,6 +256,8 @@ def titles(recipe: Recipe, environment: str | None = None) -> dict[str, str]:
     for step in recipe.steps:
         lines = copy_lines(step) if isinstance(step, Copy) else [step.command]
         found.update({squeezed(line): step.title for line in lines})
+        tools = step.tools if isinstance(step, Run) else ()
+        found.update({squeezed(tool.run.command): tool.run.title for tool in tools if tool.run is not None})
     return found
 
 

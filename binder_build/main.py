@@ -193,6 +193,7 @@ def _plan_settings(settings: BuildSettings, network: BuildNetwork, policy: Addre
         index_secret=network.index_secret,
         allow_remote_add=settings.allow_remote_add,
         registry_allowed=policy.allows_literal,
+        mirrors={} if settings.conda_channel_alias is None else {"conda": settings.conda_channel_alias},
     )
 
 

@@ -29,6 +29,7 @@ class BuildSettings(ServiceSettings):
     Engine: `docker_host` as in $DOCKER_HOST; `registry` is where images are pushed to, as host/path; none by default.
     `memory`, `cpu` and `pids` bind a build's steps; `frontends`: the frontend that a Dockerfile names is pulled.
     `ca_bundle`, `index_url` and proxies reach the steps and leave no trace in the image.
+    `conda_channel_alias` is asked in the stead of conda.anaconda.org; plans and logs show it.
 
     Disk: below `min_free_bytes` the images least recently used are removed, and without success no build starts.
     Of each name the newest good image and `keep_images` before it are kept in any case. A log holds `log_bytes`, and
@@ -69,6 +70,7 @@ class BuildSettings(ServiceSettings):
     pids: int = Field(default=8_192, ge=16, le=4_194_304)
     ca_bundle: Path | None = None
     index_url: SecretStr | None = None
+    conda_channel_alias: str | None = Field(default=None, pattern=r"^https?://[^@\s?#]+$")
     http_proxy: SecretStr | None = None
     https_proxy: SecretStr | None = None
     no_proxy: str | None = None

@@ -17,6 +17,9 @@ _KNOWN = (
     "Dockerfile",
     "environment.yml",
     "environment.yaml",
+    "conda-lock.yml",
+    "pixi.toml",
+    "pixi.lock",
     "requirements.txt",
     "pyproject.toml",
     "uv.lock",
@@ -37,7 +40,7 @@ _KNOWN = (
 )
 _KEY_VERSION = 1  # to be raised whenever the same text and files would give another environment than before
 _COMMON = ("apt.txt", "postBuild", "start")
-_INSTALLING = ("environment.yml", "environment.yaml", "Pipfile", "Pipfile.lock", "setup.py", "install.R", "DESCRIPTION")
+_INSTALLING = ("Pipfile", "Pipfile.lock", "setup.py", "install.R", "DESCRIPTION")
 
 
 def make_recipe(tree: Tree, base: Base, settings: PlanSettings) -> Recipe:

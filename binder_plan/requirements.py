@@ -49,6 +49,11 @@ def read_requirements(tree: Tree, path: str) -> Requirements:
     return Requirements(tuple(files), whole)
 
 
+def needs_files(line: str) -> bool:
+    """Whether a line of requirements names files of the repository."""
+    return "://" not in line.partition("#")[0] and bool(_INCLUDE.match(line) or _LOCAL.match(line))
+
+
 def _lines(text: str) -> list[str]:
     joined = re.sub(r"\\\n", "", text)
     return [line for raw in joined.splitlines() if (line := re.sub(r"(^|\s)#.*", "", raw).strip())]

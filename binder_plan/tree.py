@@ -45,12 +45,12 @@ class Tree:
             return []
         return sorted(entry.name for entry in os.scandir(place) if entry.name.lower() != ".git")
 
-    def text(self, path: str) -> str:
-        """The text of a file that decides the build, at most 1 MB of UTF-8 (or UTF-16 with its mark), as `\\n` lines.
+    def text(self, path: str, limit: int = MAX_READ) -> str:
+        """The text of a file that decides the build: at most `limit` bytes of UTF-8, or UTF-16 with its mark.
 
-        Raises `InvalidRepository` for anything else: links out of the tree, devices, other encodings.
+        Its lines end in `\\n`. Raises `InvalidRepository` for others: links out of the tree, devices, other encodings.
         """
-        data = _read(self._found(path), path)
+        data = _read(self._found(path), path, limit)
         encoding = "utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
         try:
             text = data.decode(encoding)
@@ -82,12 +82,12 @@ class Tree:
         return None if any(part.lower() == ".git" for part in place.relative_to(self.root).parts) else place
 
 
-def _read(place: Path, path: str) -> bytes:
+def _read(place: Path, path: str, limit: int = MAX_READ) -> bytes:
     descriptor = os.open(place, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     with open(descriptor, "rb") as file:  # noqa: PTH123 - a descriptor, opened so that a pipe can't block
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise InvalidRepository(f"{path} is not a regular file", suggestions=(f"put a plain file at {path}",))
-        data = file.read(MAX_READ + 1)
-    if len(data) > MAX_READ:
-        raise InvalidRepository(f"{path} is larger than 1 MB", suggestions=(f"make {path} smaller",))
+        data = file.read(limit + 1)
+    if len(data) > limit:
+        raise InvalidRepository(f"{path} is larger than {limit // 1_000_000} MB", suggestions=(f"make {path} smaller",))
     return data

@@ -75,6 +75,8 @@ def settings(home: Path, **more: Any) -> BuildSettings:
         "ca_bundle": HOST_CA if HOST_CA.exists() else None,
         "min_free_bytes": 0,
     }
+    if base := os.environ.get("BINDER_TEST_BASE"):
+        given["base_image"] = base
     return BuildSettings.model_validate(given | more)
 
 
