@@ -256,8 +256,10 @@ def titles(recipe: Recipe, environment: str | None = None) -> dict[str, str]:
     for step in recipe.steps:
         lines = copy_lines(step) if isinstance(step, Copy) else [step.command]
         found.update({squeezed(line): step.title for line in lines})
-        tools = step.tools if isinstance(step, Run) else ()
-        found.update({squeezed(tool.run.command): tool.run.title for tool in tools if tool.run is not None})
+        for tool in step.tools if isinstance(step, Run) else ():
+            found.update({f"COPY <<END {tool.path}/{name}": f"hand over {name}" for name in tool.files})
+            if tool.run is not None:
+                found[squeezed(tool.run.command)] = tool.run.title
     return found
 
 

@@ -67,6 +67,7 @@ _HINTS: tuple[tuple[str, str], ...] = (
         "check the spelling and the version of the package",
     ),
     (r"No candidates were found for", "check the spelling, the version and the channel of the package"),
+    (r"could not find subdir", "check the name of the channel"),
     (r"No solution found|conflict|cannot be installed because", "loosen the versions that exclude each other"),
     (
         r"invalid peer certificate|CERTIFICATE_VERIFY_FAILED|certificate verify failed",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from datetime import date
 
 from binder_client.calls import Calls, Page, request_model
 from binder_client.waiting import Polls, completed, deployed
@@ -47,8 +48,12 @@ class BuildSection:
         force: bool = False,
         credential: str | None = None,
         submodules: bool = False,
+        as_of: date | None = None,
     ) -> Build:
-        """Start a build, join the same one that is under way, or get the finished one of this very commit."""
+        """Start a build, join the same one that is under way, or get the finished one of this very commit.
+
+        With `as_of` no package is installed that was published after that day.
+        """
         body = request_model(
             BuildRequest,
             repository=repository,
@@ -56,7 +61,7 @@ class BuildSection:
             subdir=subdir,
             force=force,
             credential=credential,
-            options={"submodules": submodules},
+            options={"submodules": submodules, "as_of": as_of},
         )
         return self._calls.one(operations.BUILD_START, Build, body=body)
 

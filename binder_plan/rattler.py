@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -73,7 +74,7 @@ def environment_steps(wanted: Wanted, title: str, settings: PlanSettings) -> tup
             Kind.DEPENDENCIES,
             title,
             run,
-            caches=(Cache("binder-conda", _CACHE),),
+            caches=(Cache(_cache_id(wanted, settings), _CACHE),),
             tools=(_rattler(), _files(_request(wanted, settings))),
         ),
     ]
@@ -96,6 +97,15 @@ def contents_steps(wanted: Wanted, settings: PlanSettings) -> tuple[Step, ...]:
     # Read from the standard input, names of files are of the working directory.
     step = install_project(settings, "install pip's packages", f"--requirement - <{NOTES}/pip.txt", PREFIX)
     return (replace(step, command=f"cd {REPO_DIR}/{wanted.pip_in} && {step.command}"),)
+
+
+def _cache_id(wanted: Wanted, settings: PlanSettings) -> str:
+    """One for each set of channels: the same name and version from elsewhere may be another package.
+
+    Nor could a package reach the files of another set's cache, were it to be unpacked to where it doesn't belong.
+    """
+    facts = json.dumps([sorted(wanted.channels), mirrors(settings)], sort_keys=True)
+    return f"binder-conda-{hashlib.sha256(facts.encode()).hexdigest()[:16]}"
 
 
 def _hashes(wanted: Wanted) -> str:

@@ -83,7 +83,7 @@ class _Reader:
             raise self.refusal(_line(event), f"the tag {tag} is not supported: plain values alone are")
         value: Value
         if isinstance(event, yaml.ScalarEvent):
-            plain = event.style is None and event.value in _NULLS
+            plain = not event.style and event.value in _NULLS
             value = None if plain else Text(event.value, _line(event))
         elif isinstance(event, yaml.SequenceStartEvent):
             value = self._list(events, depth)

@@ -4,12 +4,10 @@ The request is JSON. `specs` are solved from `channels`; `with_python` are added
 `locked` are packages by URL and hash, which are installed as they are. `pip` are lines for the step after this one.
 
 No script of a package is run: packages are unpacked, their files linked, prefixes put in. That is why the cache may be
-shared between repositories. What one's channels gave is never taken for another's: each set of channels has a
-directory of its own, as the same name and version from elsewhere may be another package.
+shared between repositories of the same channels.
 """
 
 import asyncio
-import hashlib
 import json
 import os
 import shlex
@@ -141,8 +139,6 @@ async def main(request: dict[str, Any], prefix: Path, cache: Path) -> None:
     began = time.monotonic()
     mirrors = [MirrorMiddleware({source: [target] for source, target in request["mirrors"].items()})]
     client = Client([*(mirrors if request["mirrors"] else []), RetryMiddleware(RETRIES)], timeout=TIMEOUT)
-    sources = [sorted(request["channels"]), request["mirrors"]]
-    cache /= hashlib.sha256(json.dumps(sources, sort_keys=True).encode()).hexdigest()[:16]
     if "locked" in request:
         records = locked(request["locked"])
     else:

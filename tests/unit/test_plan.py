@@ -111,9 +111,9 @@ def test_settings_of_tools_alone_make_no_python_project(tmp_path: Path) -> None:
 
 
 def test_what_this_version_does_not_read_is_said(tmp_path: Path) -> None:
-    found = recipe(tmp_path, {"environment.yml": "dependencies: []\n"})
-    assert found.ignored[0].path == "environment.yml"
-    assert "environment.yml" in found.warnings[0]
+    found = recipe(tmp_path, {"default.nix": "{}\n"})
+    assert found.ignored[0].path == "default.nix"
+    assert "default.nix" in found.warnings[0]
 
 
 def test_the_plan_on_the_wire_tells_what_decided(tmp_path: Path) -> None:
