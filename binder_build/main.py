@@ -180,6 +180,7 @@ def _network(settings: BuildSettings) -> BuildNetwork:
     return BuildNetwork(
         ca_bundle=settings.ca_bundle,
         index_url=_secret(settings.index_url),
+        npm_registry=settings.npm_registry,
         proxies={name: value for name, value in proxies.items() if value},
     )
 
@@ -193,6 +194,9 @@ def _plan_settings(settings: BuildSettings, network: BuildNetwork, policy: Addre
         index_secret=network.index_secret,
         allow_remote_add=settings.allow_remote_add,
         registry_allowed=policy.allows_literal,
+        mirrors={"npm": settings.npm_registry} if settings.npm_registry else {},
+        max_memory=settings.max_memory,
+        max_cpu=settings.max_cpu,
     )
 
 

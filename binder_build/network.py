@@ -19,6 +19,7 @@ class BuildNetwork:
 
     ca_bundle: Path | None = None
     index_url: str | None = field(default=None, repr=False)
+    npm_registry: str | None = None
     proxies: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @property
@@ -40,6 +41,8 @@ class BuildNetwork:
         Raises `OSError` where the CA bundle can't be read.
         """
         files = {"ca.crt": self.ca_bundle.read_bytes()} if self.ca_bundle else {}
+        if self.npm_registry:
+            files["npm-registry"] = self.npm_registry.encode()
         return files if self.index_secret else {**files, **self._configuration()}
 
     def secrets(self) -> dict[str, bytes]:

@@ -28,7 +28,8 @@ class BuildSettings(ServiceSettings):
 
     Engine: `docker_host` as in $DOCKER_HOST; `registry` is where images are pushed to, as host/path; none by default.
     `memory`, `cpu` and `pids` bind a build's steps; `frontends`: the frontend that a Dockerfile names is pulled.
-    `ca_bundle`, `index_url` and proxies reach the steps and leave no trace in the image.
+    `ca_bundle`, `index_url`, `npm_registry` and proxies reach the steps and leave no trace in the image.
+    `max_memory` and `max_cpu` are the most that a repository's binder.toml gets for its application.
 
     Disk: below `min_free_bytes` the images least recently used are removed, and without success no build starts.
     Of each name the newest good image and `keep_images` before it are kept in any case. A log holds `log_bytes`, and
@@ -67,8 +68,11 @@ class BuildSettings(ServiceSettings):
     memory: Memory = "4G"
     cpu: Cpu | None = None
     pids: int = Field(default=8_192, ge=16, le=4_194_304)
+    max_memory: Memory | None = None
+    max_cpu: Cpu | None = None
     ca_bundle: Path | None = None
     index_url: SecretStr | None = None
+    npm_registry: str | None = Field(default=None, pattern=r"^https?://[^\s@'\"\\]{1,500}$")
     http_proxy: SecretStr | None = None
     https_proxy: SecretStr | None = None
     no_proxy: str | None = None
@@ -86,6 +90,7 @@ def completed(settings: BuildSettings, environ: Mapping[str, str]) -> BuildSetti
     known = {
         "ca_bundle": ("SSL_CERT_FILE",),
         "index_url": ("UV_DEFAULT_INDEX", "PIP_INDEX_URL"),
+        "npm_registry": ("NPM_CONFIG_REGISTRY", "npm_config_registry"),
         "http_proxy": ("HTTP_PROXY", "http_proxy"),
         "https_proxy": ("HTTPS_PROXY", "https_proxy"),
         "no_proxy": ("NO_PROXY", "no_proxy"),

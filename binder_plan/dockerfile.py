@@ -11,6 +11,7 @@ from binder_plan.recipe import NB_UID, NB_USER, REPO_DIR, Base, Cache, Copy, Kin
 
 CA_BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
 NETWORK_CONTEXT = "binder-network"
+NPM_REGISTRY = "/run/binder-npm-registry"
 ENVIRONMENT_STAGE, AHEAD_STAGE = "environment", "ahead"
 _CA_VARIABLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "PIP_CERT", "NODE_EXTRA_CA_CERTS")
 _AHEAD = "/tmp/binder-ahead"  # noqa: S108 - a path in the image
@@ -49,7 +50,7 @@ def render_dockerfile(title: str, base: Base, stages: Stages, settings: PlanSett
     lines = [f"# {title}", *([environment, "", f"FROM {ENVIRONMENT_STAGE}"] if environment else [])]
     if not environment:
         lines.append(f"FROM {base.reference}")
-    return "\n".join([*lines, *_steps(stages.contents, settings), *_launch(stages.launch)]) + "\n"
+    return "\n".join([*lines, *_steps(stages.contents, settings), *launch_lines(stages.launch)]) + "\n"
 
 
 def network_mounts(settings: PlanSettings) -> list[str]:
@@ -67,6 +68,8 @@ def network_mounts(settings: PlanSettings) -> list[str]:
         mounts = [f"--mount=type=secret,id=binder-{name},target={target},mode=0444" for name, target in configured]
     elif settings.ca or settings.index:
         files += configured
+    if "npm" in settings.mirrors:
+        files.append(("npm-registry", NPM_REGISTRY))
     bound = [f"--mount=type=bind,from={NETWORK_CONTEXT},source={name},target={target}" for name, target in files]
     return [*bound, *mounts]
 
@@ -130,7 +133,8 @@ def _quoted(value: str) -> str:
     return f'"{escaped}"'
 
 
-def _launch(launch: Launch) -> list[str]:
+def launch_lines(launch: Launch) -> list[str]:
+    """The instructions that say how the image is started; none where nothing is said."""
     lines = _variables(launch.environment)
     if launch.port is not None:
         lines.append(f"EXPOSE {launch.port}")

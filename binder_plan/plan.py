@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import replace
 
 from binder_plan.apt import apt_step, parse_apt
 from binder_plan.buildpacks import BUILDPACKS, Buildpack, Detection, Folder, Parts
-from binder_plan.dockerfile import Stages, environment_text, render_dockerfile
+from binder_plan.dockerfile import Stages, environment_text, launch_lines, render_dockerfile
+from binder_plan.launch_files import launching
 from binder_plan.recipe import Base, Copy, Environment, Kind, PlanSettings, Recipe, Run, Step
 from binder_plan.tree import Tree
 from binder_protocol.models import IgnoredFile
@@ -34,6 +36,10 @@ _KNOWN = (
     "REQUIRE",
     "default.nix",
     "package.json",
+    ".devcontainer/devcontainer.json",
+    ".devcontainer.json",
+    "Procfile",
+    "binder.toml",
 )
 _KEY_VERSION = 1  # to be raised whenever the same text and files would give another environment than before
 _COMMON = ("apt.txt", "postBuild", "start")
@@ -45,18 +51,23 @@ def make_recipe(tree: Tree, base: Base, settings: PlanSettings) -> Recipe:
     folder = Folder.of(tree)
     buildpack, detection = _detect(folder)
     parts = buildpack.render(folder, base, settings)
+    started = launching(folder, parts.launch, settings, whole_image=parts.dockerfile is not None)
+    parts = replace(parts, launch=started.launch)
     common: tuple[str, ...] = ()
     stages = Stages()
     environment: Environment | None = None
     dockerfile = parts.dockerfile
-    if dockerfile is None:
+    if dockerfile is not None:
+        dockerfile = "\n".join([dockerfile, *launch_lines(started.wishes)])
+    else:
         common = tuple(path for name in _COMMON if (path := folder.find(name)))
         stages = _stages(folder, parts, settings)
         environment = _environment(tree, base, stages, settings)
         title = f"Binder, buildpack {buildpack.name}: {detection.reason}"
         dockerfile = render_dockerfile(title, base, stages, settings)
-    files = (*detection.files, *common)
-    ignored = (*parts.ignored, *_ignored(folder, buildpack, {*files, *(each.path for each in parts.ignored)}))
+    files = (*detection.files, *common, *started.files)
+    left = (*parts.ignored, *started.ignored)
+    ignored = (*left, *_ignored(folder, buildpack, {*files, *(each.path for each in left)}))
     labels = {} if environment is None else {"org.binder.environment": environment.key}
     return Recipe(
         buildpack=buildpack.name,
@@ -72,7 +83,7 @@ def make_recipe(tree: Tree, base: Base, settings: PlanSettings) -> Recipe:
         versions=parts.versions,
         build_args=parts.build_args,
         ignored=ignored,
-        warnings=(*parts.warnings, *_warnings(buildpack, ignored, settings)),
+        warnings=(*parts.warnings, *started.warnings, *_warnings(buildpack, ignored, settings)),
         labels={"org.binder.buildpack": buildpack.name, "org.binder.base": base.id, **labels},
     )
 

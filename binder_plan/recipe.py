@@ -78,7 +78,8 @@ class Base:
 class Launch:
     """How the application starts and where it answers. What is None is the image's own: JupyterLab on 8888, with `/`.
 
-    `memory` and `cpu` are wishes, within the operator's ceilings.
+    `memory` and `cpu` are wishes, within the operator's ceilings. `strip_prefix`: it answers at `/`, wherever the front
+    door carries it.
     """
 
     command: tuple[str, ...] | None = None
@@ -87,6 +88,7 @@ class Launch:
     environment: Mapping[str, str] = field(default_factory=dict)
     memory: str | None = None
     cpu: str | None = None
+    strip_prefix: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +112,7 @@ class PlanSettings:
 
     `cache_scope`: builds of one scope share the caches that their repositories write to. `sources`: packages without a
     wheel are built from their sources, with a cache of that scope. `as_of`: no package newer than this day (ISO 8601).
-    `secrets`: names of those mounted at /run/secrets.
+    `secrets`: names of those mounted at /run/secrets. `max_memory`, `max_cpu`: the most that a repository may wish for.
     """
 
     buildkit: bool = True
@@ -126,6 +128,8 @@ class PlanSettings:
     sources: bool = True
     as_of: str | None = None
     secrets: tuple[str, ...] = ()
+    max_memory: str | None = None
+    max_cpu: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,3 +65,11 @@ def _environment(settings: PlanSettings) -> str:
 
 def _own_cache(settings: PlanSettings) -> Cache:
     return Cache(f"binder-uv-{settings.cache_scope}", CACHE)
+
+
+def install_into(settings: PlanSettings, title: str, requirement: str, directory: str, then: str) -> Run:
+    """The step that unpacks wheels into a directory of their own; nothing of them runs."""
+    environment = _environment(settings) if settings.buildkit else "UV_NO_CACHE=1"
+    install = f"{environment} UV_COMPILE_BYTECODE=0 {_INSTALL} --no-build --python {ENVIRONMENT}"
+    command = f"{install} --target {directory} {requirement} && {then}"
+    return Run(Kind.DEPENDENCIES, title, command, caches=(Cache("binder-wheels", CACHE),))

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from binder_plan.buildpacks.bare import Bare
 from binder_plan.buildpacks.folder import Buildpack, Detection, Folder, Parts
+from binder_plan.buildpacks.node import Node
 from binder_plan.buildpacks.own_dockerfile import OwnDockerfile
 from binder_plan.buildpacks.python import Python
 
-BUILDPACKS: tuple[Buildpack, ...] = (OwnDockerfile(), Python(), Bare())
+BUILDPACKS: tuple[Buildpack, ...] = (OwnDockerfile(), Python(), Node(), Bare())
 
 __all__ = ["BUILDPACKS", "Buildpack", "Detection", "Folder", "Parts"]
