@@ -28,14 +28,14 @@ class Launching:
     warnings: tuple[str, ...] = ()
 
 
-def launching(folder: Folder, own: Launch, settings: PlanSettings, *, whole_image: bool) -> Launching:
+def launching(folder: Folder, own: Launch, settings: PlanSettings, *, starts: bool = False) -> Launching:
     """How to launch what a buildpack would launch as `own`. Raises `InvalidRepository` for files that can't be used.
 
-    `whole_image`: the repository describes all of its image. If that has a command, no Procfile changes it.
+    `starts`: the repository's own Dockerfile says what is started, and no Procfile changes that.
     """
     toml_path = folder.find("binder.toml")
     toml = parse_binder_toml(folder.tree.text(toml_path), toml_path) if toml_path else BinderToml()
-    words, files, ignored, warnings = _procfile(folder, toml, has_command=whole_image and own.command is not None)
+    words, files, ignored, warnings = _procfile(folder, toml, starts=starts)
     if toml.command is not None:
         words = shell_command(toml.command) if isinstance(toml.command, str) else tuple(toml.command)
     port = toml.port or own.port
@@ -70,7 +70,7 @@ def launching(folder: Folder, own: Launch, settings: PlanSettings, *, whole_imag
 
 
 def _procfile(
-    folder: Folder, toml: BinderToml, *, has_command: bool
+    folder: Folder, toml: BinderToml, *, starts: bool
 ) -> tuple[tuple[str, ...] | None, tuple[str, ...], tuple[IgnoredFile, ...], tuple[str, ...]]:
     """The Procfile's command, the file if it decided, what of it is ignored, and what is to be said."""
     path = folder.find("Procfile")
@@ -79,8 +79,8 @@ def _procfile(
     processes = parse_procfile(folder.tree.text(path), path)
     if toml.command is not None:
         return None, (), (IgnoredFile(path=path, reason="binder.toml states the command"),), ()
-    if has_command:
-        return None, (), (IgnoredFile(path=path, reason="the image states its own command"),), ()
+    if starts:
+        return None, (), (IgnoredFile(path=path, reason="the Dockerfile says what is started"),), ()
     if WEB not in processes:
         return None, (), (IgnoredFile(path=path, reason="it has no web process"),), (f"{path} has no web process",)
     others = sorted(processes.keys() - {WEB})

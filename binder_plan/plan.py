@@ -51,7 +51,7 @@ def make_recipe(tree: Tree, base: Base, settings: PlanSettings) -> Recipe:
     folder = Folder.of(tree)
     buildpack, detection = _detect(folder)
     parts = buildpack.render(folder, base, settings)
-    started = launching(folder, parts.launch, settings, whole_image=parts.dockerfile is not None)
+    started = launching(folder, parts.launch, settings, starts=parts.starts)
     parts = replace(parts, launch=started.launch)
     common: tuple[str, ...] = ()
     stages = Stages()
