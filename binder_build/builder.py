@@ -22,7 +22,7 @@ from binder_build.failures import Evidence, explain
 from binder_build.network import BuildNetwork
 from binder_build.process import DeadlinePassed, follow
 from binder_build.progress import Event, Note, Progress, Records, squeezed
-from binder_plan.dockerfile import ENVIRONMENT_STAGE, NETWORK_CONTEXT, copy_lines
+from binder_plan.dockerfile import ENVIRONMENT_STAGE, NETWORK_CONTEXT, REPOSITORY_CONTEXT, copy_lines
 from binder_plan.recipe import Copy, Kind, Recipe
 from binder_protocol.errors import BuildTimeout, EngineError, NoSpace
 
@@ -153,7 +153,7 @@ class Builder:
 
     def _with_buildx(self, job: BuildJob, following: Following, group: str | None) -> int:
         run = Buildx(
-            context=job.context,
+            context=job.context / job.recipe.context,
             dockerfile=job.write(),
             metadata=job.metadata,
             tag=job.tag,
@@ -245,7 +245,8 @@ class Builder:
 def _contexts(network: Mapping[str, Path], job: BuildJob) -> dict[str, str]:
     """The named contexts of a build; one that has the name of a stage takes its place."""
     environment = {ENVIRONMENT_STAGE: f"docker-image://{job.environment}"} if job.environment else {}
-    return {name: str(place) for name, place in network.items()} | environment
+    root = {REPOSITORY_CONTEXT: str(job.context)} if job.recipe.context else {}
+    return {name: str(place) for name, place in network.items()} | environment | root
 
 
 def titles(recipe: Recipe, environment: str | None = None) -> dict[str, str]:

@@ -11,9 +11,10 @@ from binder_plan.recipe import NB_UID, NB_USER, REPO_DIR, Base, Cache, Copy, Kin
 
 CA_BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
 NETWORK_CONTEXT = "binder-network"
+REPOSITORY_CONTEXT = "binder-repository"
 NPM_REGISTRY = "/run/binder-npm-registry"
 ENVIRONMENT_STAGE, AHEAD_STAGE = "environment", "ahead"
-_CA_VARIABLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "PIP_CERT", "NODE_EXTRA_CA_CERTS")
+CA_VARIABLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "PIP_CERT", "NODE_EXTRA_CA_CERTS")
 _AHEAD = "/tmp/binder-ahead"  # noqa: S108 - a path in the image
 
 
@@ -113,7 +114,7 @@ def _run(step: Run, settings: PlanSettings, *, waits: bool) -> list[str]:
     mounts += [*(_cache(cache) for cache in step.caches if settings.buildkit), *network_mounts(settings)]
     command = step.command
     if settings.ca and settings.buildkit:
-        command = f"export {' '.join(f'{name}={CA_BUNDLE}' for name in _CA_VARIABLES)}; {command}"
+        command = f"export {' '.join(f'{name}={CA_BUNDLE}' for name in CA_VARIABLES)}; {command}"
     return ["RUN " + " \\\n    ".join([*mounts, command])]
 
 

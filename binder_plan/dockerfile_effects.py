@@ -15,7 +15,7 @@ _PORT = re.compile(r"(\d{1,5})(?:-\d{1,5})?(?:/\w+)?")
 
 @dataclass(frozen=True, slots=True)
 class Effects:
-    """Of the last stage. `starts`: it states a command or an entry point itself; `image` is None where it is unknown."""
+    """Of the last stage. `starts`: it states a command or an entry point itself; an `image` of None is unknown."""
 
     image: str | None = None
     port: int | None = None

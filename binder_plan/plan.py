@@ -12,6 +12,7 @@ from binder_plan.dockerfile import Stages, environment_text, launch_lines, rende
 from binder_plan.launch_files import launching
 from binder_plan.recipe import Base, Copy, Environment, Kind, PlanSettings, Recipe, Run, Step
 from binder_plan.tree import Tree
+from binder_protocol.errors import InvalidRepository
 from binder_protocol.models import IgnoredFile
 
 # Files by which other tools, or other versions of Binder, know what to install.
@@ -52,6 +53,12 @@ def make_recipe(tree: Tree, base: Base, settings: PlanSettings) -> Recipe:
     buildpack, detection = _detect(folder)
     parts = buildpack.render(folder, base, settings)
     started = launching(folder, parts.launch, settings, starts=parts.starts)
+    if parts.nothing_starts and started.launch.command is None:
+        raise InvalidRepository(
+            parts.nothing_starts, suggestions=("say it in a Procfile (web: …), or by `command` in binder.toml",)
+        )
+    if parts.context and not tree.is_directory(parts.context):
+        raise InvalidRepository(f"there is no directory {parts.context} to build from")
     parts = replace(parts, launch=started.launch)
     common: tuple[str, ...] = ()
     stages = Stages()
@@ -82,6 +89,7 @@ def make_recipe(tree: Tree, base: Base, settings: PlanSettings) -> Recipe:
         launch=parts.launch,
         versions=parts.versions,
         build_args=parts.build_args,
+        context=parts.context,
         ignored=ignored,
         warnings=(*parts.warnings, *started.warnings, *_warnings(buildpack, ignored, settings)),
         labels={"org.binder.buildpack": buildpack.name, "org.binder.base": base.id, **labels},

@@ -137,7 +137,8 @@ class Recipe:
     """How a tree becomes an image.
 
     `wheels_only`: it installs no package that must be built first; where one must be, a recipe with the setting
-    `sources` can. `versions` are those that were chosen, by what they are of.
+    `sources` can. `context`: the directory of the tree whose files the Dockerfile copies, where that isn't the root;
+    the root is then the context named binder-repository. `versions` are those that were chosen, by what they are of.
     """
 
     buildpack: str
@@ -155,6 +156,7 @@ class Recipe:
     ignored: tuple[IgnoredFile, ...] = ()
     warnings: tuple[str, ...] = ()
     labels: dict[str, str] = field(default_factory=dict)
+    context: str = ""
     details: dict[str, Any] = field(default_factory=dict)
 
     def plan(
