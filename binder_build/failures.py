@@ -76,6 +76,14 @@ _HINTS: tuple[tuple[str, str], ...] = (
         "try again: the package server didn't answer",
     ),
     (r"Permission denied", "a step runs as uid 1000, without root's rights: system packages belong in apt.txt"),
+    (
+        r"\bconda: (?:command )?not found",
+        "name the packages in requirements.txt or environment.yml: binder-base holds no conda",
+    ),
+    (
+        r"npm help ci|ERR_PNPM_OUTDATED_LOCKFILE|lockfile needs to be updated|YN0028",
+        "install once on your own machine, and commit the lock file with package.json",
+    ),
     (r"bad interpreter|/bin/(?:ba)?sh\r", "save the script with Unix line ends"),
 )
 

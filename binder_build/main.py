@@ -8,6 +8,7 @@ import sys
 import threading
 import uuid
 
+import structlog
 from fastapi import FastAPI
 from pydantic import SecretStr
 
@@ -38,6 +39,7 @@ from binder_build.templates import Templates
 from binder_build.workers import Workers
 from binder_client.client import Client
 from binder_plan.recipe import PlanSettings
+from binder_plan.third_party import Installed, installed
 from binder_protocol.models.quantities import memory_bytes, millicpus
 from binder_protocol.service.app import Closing, Service, create_app
 from binder_protocol.service.health import Check
@@ -46,6 +48,8 @@ from binder_protocol.service.metrics import Metrics
 from binder_protocol.service.server import EXIT_CONFIG, serve
 from binder_protocol.service.settings import ConfigError, load_settings
 from binder_protocol.service.storage import Database
+
+log = structlog.get_logger()
 
 
 def build_app(settings: BuildSettings) -> FastAPI:
@@ -70,7 +74,7 @@ def build_app(settings: BuildSettings) -> FastAPI:
     images = Images(
         work, host=settings.docker_host, builder=settings.builder, network=network, parallel=settings.workers
     )
-    recipes = Recipes(images, settings.base_image, _plan_settings(settings, network, policy))
+    recipes = Recipes(images, settings.base_image, _plan_settings(settings, network, policy), _buildpacks())
     environments = EnvironmentStore(database)
     environment_images = EnvironmentImages(images, environments)
     templates = Templates(client)
@@ -198,6 +202,13 @@ def _plan_settings(settings: BuildSettings, network: BuildNetwork, policy: Addre
         max_memory=settings.max_memory,
         max_cpu=settings.max_cpu,
     )
+
+
+def _buildpacks() -> Installed:
+    found = installed()
+    for problem in found.problems:
+        log.warning(problem)
+    return found
 
 
 def _secret(value: SecretStr | None) -> str | None:

@@ -24,6 +24,8 @@ _DRESS = (
     f" && ln -s .. {ENVIRONMENT}/envs/python3"
     f" && ln -s {ENVIRONMENT} /home/main/anaconda && ln -s {ENVIRONMENT} /home/main/anaconda2"
 )
+# ADD and COPY make files root's, and a notebook that can't be saved is of little use.
+_OWN = f"find {_NOTEBOOKS} -xdev ! -uid {NB_UID} -exec chown -h {NB_UID}:{NB_UID} '{{}}' +"
 
 
 def mapped(text: str, path: str, base: Base) -> tuple[str, tuple[str, ...]]:
@@ -47,7 +49,7 @@ def mapped(text: str, path: str, base: Base) -> tuple[str, tuple[str, ...]]:
             f"with one Python, {base.python}; user main, /home/main/notebooks and Anaconda's paths lead there"
         )
     if last:
-        lines += [f"USER {NB_USER}", f"WORKDIR {_NOTEBOOKS}"]
+        lines += ["USER root", f"RUN {_OWN}", f"USER {NB_USER}", f"WORKDIR {_NOTEBOOKS}"]
     return "\n".join(lines), tuple(notes)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 
 from binder_plan.apt import apt_step, parse_apt
@@ -47,19 +48,17 @@ _COMMON = ("apt.txt", "postBuild", "start")
 _INSTALLING = ("environment.yml", "environment.yaml", "Pipfile", "Pipfile.lock", "setup.py", "install.R", "DESCRIPTION")
 
 
-def make_recipe(tree: Tree, base: Base, settings: PlanSettings) -> Recipe:
-    """How `tree` becomes an image on `base`. Raises `InvalidRepository`, whose message names the file and line."""
+def make_recipe(tree: Tree, base: Base, settings: PlanSettings, buildpacks: Sequence[Buildpack] = BUILDPACKS) -> Recipe:
+    """How `tree` becomes an image on `base`. Raises `InvalidRepository`, whose message names the file and line.
+
+    The first of `buildpacks` that detects its files wins; `third_party.installed` has those of others, too.
+    """
     folder = Folder.of(tree)
-    buildpack, detection = _detect(folder)
+    buildpack, detection = _detect(folder, buildpacks)
     parts = buildpack.render(folder, base, settings)
     started = launching(folder, parts.launch, settings, starts=parts.starts)
-    if parts.nothing_starts and started.launch.command is None:
-        raise InvalidRepository(
-            parts.nothing_starts, suggestions=("say it in a Procfile (web: …), or by `command` in binder.toml",)
-        )
-    if parts.context and not tree.is_directory(parts.context):
-        raise InvalidRepository(f"there is no directory {parts.context} to build from")
     parts = replace(parts, launch=started.launch)
+    _check(tree, parts)
     common: tuple[str, ...] = ()
     stages = Stages()
     environment: Environment | None = None
@@ -96,12 +95,23 @@ def make_recipe(tree: Tree, base: Base, settings: PlanSettings) -> Recipe:
     )
 
 
-def _detect(folder: Folder) -> tuple[Buildpack, Detection]:
-    for buildpack in BUILDPACKS:
+def _detect(folder: Folder, buildpacks: Sequence[Buildpack]) -> tuple[Buildpack, Detection]:
+    for buildpack in buildpacks:
         detection = buildpack.detect(folder)
         if detection is not None:
             return buildpack, detection
     raise AssertionError("the last buildpack fits every repository")
+
+
+def _check(tree: Tree, parts: Parts) -> None:
+    if parts.nothing_starts and parts.launch.command is None:
+        raise InvalidRepository(
+            parts.nothing_starts, suggestions=("say it in a Procfile (web: …), or by `command` in binder.toml",)
+        )
+    if parts.context and not tree.is_directory(parts.context):
+        raise InvalidRepository(
+            f"there is no directory {parts.context}, from which to build", suggestions=("correct the context",)
+        )
 
 
 def _stages(folder: Folder, parts: Parts, settings: PlanSettings) -> Stages:

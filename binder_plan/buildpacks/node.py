@@ -111,7 +111,7 @@ def _scripted(kind: Kind, title: str, command: str, project: Project, settings: 
     elif project.manager.name == "yarn":
         settled["YARN_CACHE_FOLDER"] = f"{_CACHE}/yarn"
     exports = "export " + " ".join(f"{name}={value}" for name, value in settled.items())
-    if "npm" in settings.mirrors:
+    if "npm" in settings.mirrors and settings.buildkit:
         exports += f'; npm_config_registry="$(cat {NPM_REGISTRY})"; export npm_config_registry'
         if project.manager.berry:
             exports += "; export YARN_NPM_REGISTRY_SERVER=$npm_config_registry"
