@@ -19,8 +19,8 @@ class BuildNetwork:
 
     ca_bundle: Path | None = None
     index_url: str | None = field(default=None, repr=False)
-    npm_registry: str | None = None
     proxies: Mapping[str, str] = field(default_factory=dict, repr=False)
+    npm_registry: str | None = None
 
     @property
     def ca(self) -> bool:

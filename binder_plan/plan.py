@@ -72,8 +72,7 @@ def make_recipe(tree: Tree, base: Base, settings: PlanSettings, buildpacks: Sequ
         title = f"Binder, buildpack {buildpack.name}: {detection.reason}"
         dockerfile = render_dockerfile(title, base, stages, settings)
     files = (*detection.files, *common, *started.files)
-    left = (*parts.ignored, *started.ignored)
-    ignored = (*left, *_ignored(folder, buildpack, {*files, *(each.path for each in left)}))
+    ignored = _ignored(folder, buildpack, files, (*parts.ignored, *started.ignored))
     labels = {} if environment is None else {"org.binder.environment": environment.key}
     return Recipe(
         buildpack=buildpack.name,
@@ -156,8 +155,12 @@ def _dockerignore(tree: Tree, stages: Stages, common: tuple[str, ...]) -> str:
     return "\n".join([".git", "**/.git", *own, *(f"!{path}" for path in needed if own)]) + "\n"
 
 
-def _ignored(folder: Folder, buildpack: Buildpack, used: set[str]) -> tuple[IgnoredFile, ...]:
-    found = []
+def _ignored(
+    folder: Folder, buildpack: Buildpack, files: tuple[str, ...], said: tuple[IgnoredFile, ...]
+) -> tuple[IgnoredFile, ...]:
+    """What is `said` to be ignored already, and all else that looks as if it decided something."""
+    used = {*files, *(each.path for each in said)}
+    found = list(said)
     for name in _KNOWN:
         path = folder.find(name)
         if path and path not in used:

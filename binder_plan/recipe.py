@@ -90,6 +90,16 @@ class Launch:
     cpu: str | None = None
     strip_prefix: bool = False
 
+    def wishes(self) -> dict[str, Any]:
+        """What a plan shows of it besides port, command and health path."""
+        facts = {
+            "strip-prefix": self.strip_prefix,
+            "environment": dict(self.environment),
+            "memory": self.memory,
+            "cpu": self.cpu,
+        }
+        return {name: value for name, value in facts.items() if value}
+
 
 @dataclass(frozen=True, slots=True)
 class Environment:
@@ -170,6 +180,7 @@ class Recipe:
     ) -> Plan:
         """The recipe as it goes over the wire."""
         command = self.launch.command
+        launch = self.launch.wishes()
         return Plan(
             name=name,
             repository=repository,
@@ -189,5 +200,5 @@ class Recipe:
             ignored=list(self.ignored),
             warnings=list(self.warnings),
             labels=self.labels,
-            details=self.details,
+            details={**self.details, **({"launch": launch} if launch else {})},
         )

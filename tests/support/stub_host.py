@@ -19,8 +19,8 @@ _INTERFACE = f"bstub{os.getpid()}"
 
 @contextmanager
 def stub_address() -> Iterator[str]:
-    """ADDRESS, on a dummy interface for as long as the block lasts. Needs root."""
-    _ip("link", "add", _INTERFACE, "type", "dummy")
+    """ADDRESS, on a bridge without anything else for as long as the block lasts. Needs root."""
+    _ip("link", "add", _INTERFACE, "type", "bridge")
     try:
         _ip("addr", "add", f"{ADDRESS}/32", "dev", _INTERFACE)
         _ip("link", "set", _INTERFACE, "up")

@@ -152,3 +152,10 @@ def test_a_limit_that_an_operator_changed_stays_and_any_other_follows_the_reposi
     assert merged(wish, Limits(memory="4G", cpu="1"), built) == Limits(memory="4G", cpu="2")
     assert merged(wish, Limits(memory="1G", pids=9), None) == Limits(memory="1G", cpu="2", pids=9)
     assert merged(Limits(), built, built) == Limits()
+
+
+def test_a_plan_shows_all_of_the_launch(tmp_path: Path) -> None:
+    files = {"Procfile": "web: python x\n", "binder.toml": 'memory = "1G"\nhealth-path = "/up"\n'}
+    plan = recipe(tmp_path, files).plan(name="o-r", repository="https://github.com/o/r")
+    assert (plan.port, plan.health_path, plan.command) == (8888, "/up", ["bash", "-c", "exec python x"])
+    assert plan.details["launch"] == {"strip-prefix": True, "environment": {"PORT": "8888"}, "memory": "1G"}
