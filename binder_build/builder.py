@@ -24,7 +24,7 @@ from binder_build.failures import Evidence, explain
 from binder_build.network import BuildNetwork
 from binder_build.process import DeadlinePassed, follow
 from binder_build.progress import Event, Note, Progress, Records, squeezed
-from binder_plan.dockerfile import ENVIRONMENT_STAGE, copy_lines
+from binder_plan.dockerfile import ENVIRONMENT_STAGE, REPOSITORY_CONTEXT, copy_lines
 from binder_plan.recipe import Kind, Recipe, Run, Step, Write
 from binder_protocol.errors import BuildTimeout, NoSpace
 
@@ -166,7 +166,7 @@ class Builder:
         network = self._network.with_indexes(job.secrets.indexes)
         values = {name: value.encode() for name, value in job.secrets.values.items()}
         run = Buildx(
-            context=job.context,
+            context=job.context / job.recipe.context,
             dockerfile=job.write(),
             metadata=job.metadata,
             tag=job.tag,
@@ -245,7 +245,8 @@ class Builder:
 def _contexts(network: Mapping[str, Path], job: BuildJob) -> dict[str, str]:
     """The named contexts of a build; one that has the name of a stage takes its place."""
     environment = {ENVIRONMENT_STAGE: f"docker-image://{job.environment}"} if job.environment else {}
-    return {name: str(place) for name, place in network.items()} | environment
+    root = {REPOSITORY_CONTEXT: str(job.context)} if job.recipe.context else {}
+    return {name: str(place) for name, place in network.items()} | environment | root
 
 
 def titles(recipe: Recipe, environment: str | None = None) -> dict[str, str]:

@@ -105,8 +105,16 @@ _HINTS: tuple[tuple[str, str], ...] = (
     ),
     (r"Permission denied", "a step runs as uid 1000, without root's rights: system packages belong in apt.txt"),
     (
+        r"\bconda: (?:command )?not found",
+        "name the packages in requirements.txt or environment.yml: binder-base holds no conda",
+    ),
+    (
         r"(?m)(?:\w: (?:command )?not found|env: .{1,80}: No such file or directory)$",
         "a program is missing in the image: name the package that brings it in apt.txt",
+    ),
+    (
+        r"npm help ci|ERR_PNPM_OUTDATED_LOCKFILE|lockfile needs to be updated|YN0028",
+        "install once on your own machine, and commit the lock file with package.json",
     ),
     (r"bad interpreter|/bin/(?:ba)?sh\r", "save the script with Unix line ends"),
 )

@@ -8,6 +8,7 @@ import sys
 import threading
 import uuid
 
+import structlog
 from fastapi import FastAPI
 from pydantic import SecretStr
 
@@ -42,6 +43,7 @@ from binder_build.templates import Templates
 from binder_build.workers import Workers
 from binder_client.client import Client
 from binder_plan.recipe import PlanSettings
+from binder_plan.third_party import Installed, installed
 from binder_protocol.models.quantities import memory_bytes, millicpus
 from binder_protocol.service.app import Closing, Service, create_app
 from binder_protocol.service.health import Check
@@ -50,6 +52,8 @@ from binder_protocol.service.metrics import Metrics
 from binder_protocol.service.server import EXIT_CONFIG, serve
 from binder_protocol.service.settings import ConfigError, load_settings
 from binder_protocol.service.storage import Database
+
+log = structlog.get_logger()
 
 
 def build_app(settings: BuildSettings) -> FastAPI:
@@ -76,7 +80,7 @@ def build_app(settings: BuildSettings) -> FastAPI:
     images = Images(
         work, host=settings.docker_host, builder=settings.builder, network=network, parallel=settings.workers
     )
-    recipes = Recipes(images, settings.base_image, _plan_settings(settings, network, policy))
+    recipes = Recipes(images, settings.base_image, _plan_settings(settings, network, policy), _buildpacks())
     environments = EnvironmentStore(database)
     environment_images = EnvironmentImages(
         images, environments, registry=settings.registry, push_seconds=settings.push_seconds
@@ -193,6 +197,7 @@ def _network(settings: BuildSettings) -> BuildNetwork:
     return BuildNetwork(
         ca_bundle=settings.ca_bundle,
         index_url=_secret(settings.index_url),
+        npm_registry=settings.npm_registry,
         proxies={name: value for name, value in proxies.items() if value},
     )
 
@@ -207,6 +212,8 @@ def _plan_settings(settings: BuildSettings, network: BuildNetwork, policy: Addre
         allow_remote_add=settings.allow_remote_add,
         registry_allowed=policy.allows_literal,
         mirrors=_mirrors(settings),
+        max_memory=settings.max_memory,
+        max_cpu=settings.max_cpu,
     )
 
 
@@ -217,8 +224,16 @@ def _mirrors(settings: BuildSettings) -> dict[str, str]:
         "conda": settings.conda_channel_alias,
         "cran": settings.cran_mirror,
         "julia": settings.julia_mirror,
+        "npm": settings.npm_registry,
     }
     return {name: address for name, address in found.items() if address is not None}
+
+
+def _buildpacks() -> Installed:
+    found = installed()
+    for problem in found.problems:
+        log.warning(problem)
+    return found
 
 
 def _secret(value: SecretStr | None) -> str | None:

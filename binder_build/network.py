@@ -23,6 +23,7 @@ class BuildNetwork:
     index_url: str | None = field(default=None, repr=False)
     proxies: Mapping[str, str] = field(default_factory=dict, repr=False)
     indexes: Mapping[str, Index] = field(default_factory=dict)
+    npm_registry: str | None = None
 
     def with_indexes(self, indexes: Mapping[str, Index]) -> BuildNetwork:
         """The same for a build that has further indexes."""
@@ -47,6 +48,8 @@ class BuildNetwork:
         Raises `OSError` where the CA bundle can't be read.
         """
         files = {"ca.crt": self.ca_bundle.read_bytes()} if self.ca_bundle else {}
+        if self.npm_registry:
+            files["npm-registry"] = self.npm_registry.encode()
         return files if self._is_secret else {**files, **self._configuration()}
 
     def secrets(self) -> dict[str, bytes]:

@@ -195,7 +195,8 @@ class Pipeline:
 
     def _register(self, spec: TemplateSpec) -> None:
         with self._recorder.phase(BuildPhase.REGISTERING, self._limits.register_seconds):
-            template = self._job.wait_for(lambda: self._adapters.templates.register(spec))
+            built = self._adapters.store.registered(self._attempt.name)
+            template = self._job.wait_for(lambda: self._adapters.templates.register(spec, built))
             self._recorder.learn(template=template.name)
 
     def _reference(self, revision: Revision) -> str:

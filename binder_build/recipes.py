@@ -11,8 +11,10 @@ from binder_build.images import Images
 from binder_build.records import Subject
 from binder_build.repository import Repository
 from binder_build.source import Revision
+from binder_plan.buildpacks import BUILDPACKS
 from binder_plan.plan import make_recipe
 from binder_plan.recipe import Base, PlanSettings, Recipe
+from binder_plan.third_party import Installed
 from binder_plan.tree import Tree
 from binder_protocol.errors import EngineError
 from binder_protocol.models import BuildOptions
@@ -22,17 +24,19 @@ VERSION = 3
 
 
 class Recipes:
-    """Recipes on the base image of that name."""
+    """Recipes on the base image of that name, by the buildpacks that are installed."""
 
-    def __init__(self, images: Images, base: str, plan: PlanSettings) -> None:
+    def __init__(self, images: Images, base: str, plan: PlanSettings, installed: Installed | None = None) -> None:
         self._images = images
         self._base = base
         self._plan = plan
+        self._installed = installed or Installed(BUILDPACKS)
 
     def key(self, subject: Subject, revision: Revision) -> str:
         """Equal for all attempts that would give the same image. Raises EngineError, or where there is no base."""
-        mirrors = sorted(self._plan.mirrors.items())
-        plan = [self._images.has_buildx(), self._plan.ca, self._plan.index, self._plan.frontends, mirrors]
+        plan: list[object] = [self._images.has_buildx(), self._plan.ca, self._plan.index, self._plan.frontends]
+        plan += [sorted(self._plan.mirrors.items()), self._plan.max_memory, self._plan.max_cpu]
+        plan += self._installed.versions
         facts = [VERSION, subject.settings, revision.commit, revision.subdir, self.base().id, plan]
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
@@ -60,7 +64,7 @@ class Recipes:
             secrets=tuple(sorted(secrets.values)),
             indexes=tuple(sorted(secrets.indexes)),
         )
-        return make_recipe(tree, self.base(), plan)
+        return make_recipe(tree, self.base(), plan, self._installed.buildpacks)
 
     def base(self) -> Base:
         """The base image that is there now."""

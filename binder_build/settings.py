@@ -33,11 +33,13 @@ class BuildSettings(ServiceSettings):
     Environments are shared there, too, by all hosts with that setting. `build_cache`, of the same form, is where the
     steps of repositories' own Dockerfiles are shared. What is there is trusted.
     `memory`, `cpu` and `pids` bind a build's steps; `frontends`: the frontend that a Dockerfile names is pulled.
-    `ca_bundle`, `index_url` and proxies reach the steps and leave no trace in the image. Mirrors show in plans and
-    logs: `python_mirror` and `python_downloads` are where Pythons that the base image hasn't come from (uv's
-    UV_PYTHON_INSTALL_MIRROR and UV_PYTHON_DOWNLOADS_JSON_URL); `conda_channel_alias` is asked in the stead of
-    conda.anaconda.org; `cran_mirror` holds snapshots of CRAN by their day, as CRAN_MIRROR/2025-06-30, and is named in
-    images of R; `julia_mirror` is laid out as Julia's own download server.
+    `ca_bundle`, `index_url`, `npm_registry` and proxies reach the steps and leave no trace in the image. `max_memory`
+    and `max_cpu` are the most that a repository's binder.toml gets for its application.
+
+    Mirrors show in plans and logs: `python_mirror` and `python_downloads` are where Pythons that the base image hasn't
+    come from (uv's UV_PYTHON_INSTALL_MIRROR and UV_PYTHON_DOWNLOADS_JSON_URL); `conda_channel_alias` is asked in the
+    stead of conda.anaconda.org; `cran_mirror` holds snapshots of CRAN by their day, as CRAN_MIRROR/2025-06-30, and is
+    named in images of R; `julia_mirror` is laid out as Julia's own download server.
 
     Disk: below `min_free_bytes` the images least recently used are removed, and without success no build starts.
     Of each name the newest good image and `keep_images` before it are kept in any case. A log holds `log_bytes`, and
@@ -78,8 +80,11 @@ class BuildSettings(ServiceSettings):
     memory: Memory = "4G"
     cpu: Cpu | None = None
     pids: int = Field(default=8_192, ge=16, le=4_194_304)
+    max_memory: Memory | None = None
+    max_cpu: Cpu | None = None
     ca_bundle: Path | None = None
     index_url: SecretStr | None = None
+    npm_registry: str | None = Field(default=None, pattern=r"^https?://[^\s@'\"\\]{1,500}$")
     python_mirror: str | None = Field(default=None, pattern=_MIRROR)
     python_downloads: str | None = Field(default=None, pattern=_MIRROR)
     conda_channel_alias: str | None = Field(default=None, pattern=_MIRROR)
@@ -102,6 +107,7 @@ def completed(settings: BuildSettings, environ: Mapping[str, str]) -> BuildSetti
     known = {
         "ca_bundle": ("SSL_CERT_FILE",),
         "index_url": ("UV_DEFAULT_INDEX", "PIP_INDEX_URL"),
+        "npm_registry": ("NPM_CONFIG_REGISTRY", "npm_config_registry"),
         "http_proxy": ("HTTP_PROXY", "http_proxy"),
         "https_proxy": ("HTTPS_PROXY", "https_proxy"),
         "no_proxy": ("NO_PROXY", "no_proxy"),

@@ -135,6 +135,13 @@ class AttemptStore:
         with self._database.reading() as connection:
             return next(iter(_attempts(connection, *which, newest_first=True, limit=1)), None)
 
+    def registered(self, name: str) -> TemplateSpec | None:
+        """What the newest attempt at `name` that got so far registered."""
+        which = (ATTEMPTS.c.name == name, ATTEMPTS.c.spec.is_not(None), ATTEMPTS.c.template.is_not(None))
+        with self._database.reading() as connection:
+            found = _attempts(connection, *which, newest_first=True, limit=1)
+        return found[0].spec if found else None
+
     def newest(self, status: BuildStatus | None, words: str, limit: int, offset: int) -> tuple[list[Attempt], int]:
         """A page of the newest attempts of all names, newest first, and how many there are."""
         newest = select(func.max(ATTEMPTS.c.id)).group_by(ATTEMPTS.c.name)

@@ -17,11 +17,14 @@ from binder_protocol.errors import (
     RegistrationFailed,
     Unavailable,
 )
-from binder_protocol.models import Template, TemplateSpec
+from binder_protocol.models import Limits, Template, TemplateSpec
 from binder_protocol.models.registry import PLACEHOLDERS
 
-_OPERATORS = ("environment", "limits", "cull_timeout", "max_age", "access")
-"""What an operator may have set on a template, and a new image must not undo."""
+_OPERATORS = ("environment", "cull_timeout", "max_age", "access")
+"""What an operator may have set on a template, and a new image must not undo.
+
+Variables that a repository asks for are in its image, where those of the template cover them.
+"""
 
 
 _APP_LABEL, _JUPYTER = "org.binder.app", "jupyter"
@@ -31,8 +34,8 @@ _JUPYTER_COMMAND = ("jupyter-lab",)
 def spec_of(subject: Subject, revision: Revision, recipe: Recipe, image: BuiltImage, name: str) -> TemplateSpec:
     """The template of a built image, which it calls `name`. Raises InvalidRepository for one that can't be launched.
 
-    The image's own command stays its own, but for one with placeholders, which only a template's can have. Of the
-    images on our base those that run its JupyterLab check the token themselves.
+    The image's own command and variables stay its own, but for a command with placeholders, which only a template's
+    can have. Of the images on our base those that run its JupyterLab check the token themselves.
     """
     command = recipe.launch.command or ()
     filled_in = any(f"{{{placeholder}}}" in word for word in command for placeholder in PLACEHOLDERS)
@@ -41,7 +44,10 @@ def spec_of(subject: Subject, revision: Revision, recipe: Recipe, image: BuiltIm
             name=subject.name,
             image=name,
             command=list(command) if filled_in else None,
-            port=image.port,
+            port=recipe.launch.port or image.port,
+            health_path=recipe.launch.health_path or "/",
+            limits=Limits(memory=recipe.launch.memory, cpu=recipe.launch.cpu),
+            strip_prefix=recipe.launch.strip_prefix,
             login=image.labels.get(_APP_LABEL) == _JUPYTER and (image.command or ())[-1:] == _JUPYTER_COMMAND,
             labels={"commit": revision.commit[:63], "buildpack": recipe.buildpack},
             display_name=subject.display_name[:500],
@@ -65,10 +71,13 @@ class Templates:
             return None
         return template.image
 
-    def register(self, spec: TemplateSpec) -> Template:
-        """Makes `spec` the newest revision; what an operator set on the one before stays. Raises RegistrationFailed."""
+    def register(self, spec: TemplateSpec, built: TemplateSpec | None = None) -> Template:
+        """Makes `spec` the newest revision; what an operator set on the one before stays. Raises RegistrationFailed.
+
+        `built` is what the build before this one registered: what differs from it is an operator's.
+        """
         try:
-            return self._client.registry.register(self._with_operators_part(spec))
+            return self._client.registry.register(self._with_operators_part(spec, built))
         except BinderError as error:
             raise RegistrationFailed(
                 f"the image is built, but its template could not be registered: {error.message}",
@@ -79,9 +88,20 @@ class Templates:
         """Raises a BinderError where the registry doesn't answer."""
         self._client.registry.fetch_all(limit=1)
 
-    def _with_operators_part(self, spec: TemplateSpec) -> TemplateSpec:
+    def _with_operators_part(self, spec: TemplateSpec, built: TemplateSpec | None) -> TemplateSpec:
         try:
             before = self._client.registry.fetch(spec.name)
         except DoesNotExist:
             return spec
-        return spec.model_copy(update={name: getattr(before, name) for name in _OPERATORS})
+        kept = {name: getattr(before, name) for name in _OPERATORS}
+        limits = merged(spec.limits, before.limits, None if built is None else built.limits)
+        return spec.model_copy(update={**kept, "limits": limits})
+
+
+def merged(wish: Limits, current: Limits, built: Limits | None) -> Limits:
+    """The repository's newest wish, but for each limit that an operator changed since the last build."""
+    earlier = built or Limits()
+    fields = {
+        name: (getattr(wish, name), getattr(current, name), getattr(earlier, name)) for name in Limits.model_fields
+    }
+    return Limits(**{name: new if now == old else now for name, (new, now, old) in fields.items()})

@@ -27,8 +27,10 @@ from binder_plan.recipe import (
 
 CA_BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
 NETWORK_CONTEXT = "binder-network"
+REPOSITORY_CONTEXT = "binder-repository"
+NPM_REGISTRY = "/run/binder-npm-registry"
 ENVIRONMENT_STAGE, AHEAD_STAGE = "environment", "ahead"
-_CA_VARIABLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "PIP_CERT", "NODE_EXTRA_CA_CERTS")
+CA_VARIABLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "PIP_CERT", "NODE_EXTRA_CA_CERTS")
 _AHEAD = "/tmp/binder-ahead"  # noqa: S108 - a path in the image
 _SECRETS = "/run/secrets"
 _WITH_SECRETS = (Kind.DEPENDENCIES, Kind.PROJECT, Kind.POST_BUILD)
@@ -67,7 +69,7 @@ def render_dockerfile(title: str, base: Base, stages: Stages, settings: PlanSett
     lines = [f"# {title}", *([environment, "", f"FROM {ENVIRONMENT_STAGE}"] if environment else [])]
     if not environment:
         lines.append(f"FROM {base.reference}")
-    return "\n".join([*lines, *_steps(stages.contents, settings), *_launch(stages.launch)]) + "\n"
+    return "\n".join([*lines, *_steps(stages.contents, settings), *launch_lines(stages.launch)]) + "\n"
 
 
 def network_mounts(settings: PlanSettings) -> list[str]:
@@ -89,6 +91,8 @@ def network_mounts(settings: PlanSettings) -> list[str]:
         ]
     elif settings.configured:
         files += configured
+    if "npm" in settings.mirrors:
+        files.append(("npm-registry", NPM_REGISTRY))
     bound = [f"--mount=type=bind,from={NETWORK_CONTEXT},source={name},target={target}" for name, target in files]
     return [*bound, *mounts]
 
@@ -161,7 +165,7 @@ def _run(step: Run, settings: PlanSettings, *, waits: bool) -> list[str]:
     mounts += [] if step.alone else [*network_mounts(settings), *_secret_mounts(step, settings)]
     command = step.command
     if settings.ca and settings.buildkit and not step.alone:
-        command = f"export {' '.join(f'{name}={CA_BUNDLE}' for name in _CA_VARIABLES)}; {command}"
+        command = f"export {' '.join(f'{name}={CA_BUNDLE}' for name in CA_VARIABLES)}; {command}"
     return ["RUN " + " \\\n    ".join([*mounts, command])]
 
 
@@ -203,7 +207,8 @@ def _quoted(value: str) -> str:
     return f'"{escaped}"'
 
 
-def _launch(launch: Launch) -> list[str]:
+def launch_lines(launch: Launch) -> list[str]:
+    """The instructions that say how the image is started; none where nothing is said."""
     lines = _variables(launch.environment)
     if launch.port is not None:
         lines.append(f"EXPOSE {launch.port}")

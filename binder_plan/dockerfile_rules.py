@@ -1,4 +1,4 @@
-"""What a repository's own Dockerfile may not do, what it leads to, and the text that is built in its stead. Pure.
+"""What a repository's own Dockerfile may not do, and the text that is built in its stead. Pure.
 
 The engine refuses privileges by itself, too; here the refusal names the line and what to write instead. Images of other
 builds, addresses of this host and caches of others are kept from it here alone.
@@ -18,7 +18,6 @@ _HUB = re.compile(r"(?:(?:registry-1|index)?\.?docker\.io/)(?:library/)?")
 _ID = re.compile(r"(?:sha256:)?[0-9a-f]{7,64}")
 _RESERVED_LABEL = re.compile(r"(?:^|[\s\"'])(?:traefik|org\.binder)\.", re.I)
 _PLAIN_SOURCE = re.compile(r"(?:\./|/)?[\w.-]+(?:/|$)")
-_COMMAND_WORDS = 50
 
 
 def check(text: str, path: str, arguments: dict[str, str], settings: PlanSettings) -> None:
@@ -27,22 +26,6 @@ def check(text: str, path: str, arguments: dict[str, str], settings: PlanSetting
     # A line that hides behind a here-document in one reading and not in the other is seen in both.
     for heredocs, strict in ((True, True), (False, False)):
         _Check(path, arguments, settings, strict=strict).all(instructions(text, heredocs=heredocs))
-
-
-def effects(text: str) -> tuple[int | None, tuple[str, ...] | None]:
-    """The port and the command that the last stage states, where it does so plainly."""
-    port: int | None = None
-    command: tuple[str, ...] | None = None
-    for instruction in instructions(text):
-        if instruction.name == "FROM":
-            port, command = None, None
-        elif instruction.name == "EXPOSE" and port is None and instruction.words:
-            number = instruction.words[0].partition("/")[0]
-            port = int(number) if re.fullmatch(r"\d{1,5}", number) and 0 < int(number) < 65_536 else None
-        elif instruction.name == "CMD":
-            shell = not instruction.value.startswith("[")
-            command = ("/bin/sh", "-c", instruction.value) if shell else instruction.words
-    return port, command[:_COMMAND_WORDS] if command else None
 
 
 def prepared(text: str, settings: PlanSettings) -> tuple[str, tuple[str, ...]]:

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
+from dataclasses import replace
 
 from binder_plan.apt import apt_step, parse_apt
 from binder_plan.buildpacks import BUILDPACKS, Buildpack, Detection, Folder, Parts
-from binder_plan.dockerfile import Stages, environment_text, render_dockerfile
+from binder_plan.dockerfile import Stages, environment_text, launch_lines, render_dockerfile
 from binder_plan.ignore import dockerignore, own_patterns
+from binder_plan.launch_files import launching
 from binder_plan.lfs import lfs_warnings
 from binder_plan.recipe import ENVIRONMENT_LABEL, Base, Copy, Environment, Kind, PlanSettings, Recipe
 from binder_plan.scripts import COMMON, Scripts, find_common, read_scripts
 from binder_plan.tree import Tree
+from binder_protocol.errors import InvalidRepository
 from binder_protocol.models import IgnoredFile
 
 # Files by which other tools, or other versions of Binder, know what to install.
@@ -41,30 +45,42 @@ _KNOWN = (
     "REQUIRE",
     "default.nix",
     "package.json",
+    ".devcontainer/devcontainer.json",
+    ".devcontainer.json",
+    "Procfile",
+    "binder.toml",
 )
 _KEY_VERSION = 1  # to be raised whenever the same text and files would give another environment than before
 
 
-def make_recipe(tree: Tree, base: Base, settings: PlanSettings) -> Recipe:
-    """How `tree` becomes an image on `base`. Raises `InvalidRepository`, whose message names the file and line."""
+def make_recipe(tree: Tree, base: Base, settings: PlanSettings, buildpacks: Sequence[Buildpack] = BUILDPACKS) -> Recipe:
+    """How `tree` becomes an image on `base`. Raises `InvalidRepository`, whose message names the file and line.
+
+    The first of `buildpacks` that detects its files wins; `third_party.installed` has those of others, too.
+    """
     folder = Folder.of(tree)
-    buildpack, detection = _detect(folder)
+    buildpack, detection = _detect(folder, buildpacks)
     parts = buildpack.render(folder, base, settings)
+    started = launching(folder, parts.launch, settings, starts=parts.starts)
+    parts = replace(parts, launch=started.launch)
+    _check(tree, parts)
     common: tuple[str, ...] = ()
     scripts = Scripts()
     stages = Stages()
     environment: Environment | None = None
     dockerfile = parts.dockerfile
-    if dockerfile is None:
+    if dockerfile is not None:
+        dockerfile = "\n".join([dockerfile, *launch_lines(started.wishes)])
+    else:
         common = tuple(path for name in COMMON if (path := find_common(folder, name)))
         scripts = read_scripts(folder)
         stages = _stages(folder, parts, scripts, settings)
         environment = _environment(tree, base, stages, settings)
         title = f"Binder, buildpack {buildpack.name}: {detection.reason}"
         dockerfile = render_dockerfile(title, base, stages, settings)
-    files = (*detection.files, *common)
+    files = (*detection.files, *common, *started.files)
     patterns, doubts = own_patterns(tree)
-    ignored = (*parts.ignored, *_ignored(folder, buildpack, {*files, *(each.path for each in parts.ignored)}))
+    ignored = _ignored(folder, buildpack, files, (*parts.ignored, *started.ignored))
     labels = {} if environment is None else {ENVIRONMENT_LABEL: environment.key}
     return Recipe(
         buildpack=buildpack.name,
@@ -79,9 +95,11 @@ def make_recipe(tree: Tree, base: Base, settings: PlanSettings) -> Recipe:
         launch=parts.launch,
         versions=parts.versions,
         build_args=parts.build_args,
+        context=parts.context,
         ignored=ignored,
         warnings=(
             *parts.warnings,
+            *started.warnings,
             *scripts.warnings,
             *doubts,
             *_warnings(buildpack, ignored, settings),
@@ -91,12 +109,23 @@ def make_recipe(tree: Tree, base: Base, settings: PlanSettings) -> Recipe:
     )
 
 
-def _detect(folder: Folder) -> tuple[Buildpack, Detection]:
-    for buildpack in BUILDPACKS:
+def _detect(folder: Folder, buildpacks: Sequence[Buildpack]) -> tuple[Buildpack, Detection]:
+    for buildpack in buildpacks:
         detection = buildpack.detect(folder)
         if detection is not None:
             return buildpack, detection
     raise AssertionError("the last buildpack fits every repository")
+
+
+def _check(tree: Tree, parts: Parts) -> None:
+    if parts.nothing_starts and parts.launch.command is None:
+        raise InvalidRepository(
+            parts.nothing_starts, suggestions=("say it in a Procfile (web: …), or by `command` in binder.toml",)
+        )
+    if parts.context and not tree.is_directory(parts.context):
+        raise InvalidRepository(
+            f"there is no directory {parts.context}, from which to build", suggestions=("correct the context",)
+        )
 
 
 def _stages(folder: Folder, parts: Parts, scripts: Scripts, settings: PlanSettings) -> Stages:
@@ -132,8 +161,12 @@ def _dockerignore(tree: Tree, own: list[str], stages: Stages | None, files: tupl
     return dockerignore(own, [*copied, *files])
 
 
-def _ignored(folder: Folder, buildpack: Buildpack, used: set[str]) -> tuple[IgnoredFile, ...]:
-    found = []
+def _ignored(
+    folder: Folder, buildpack: Buildpack, files: tuple[str, ...], said: tuple[IgnoredFile, ...]
+) -> tuple[IgnoredFile, ...]:
+    """What is `said` to be ignored already, and all else that looks as if it decided something."""
+    used = {*files, *(each.path for each in said)}
+    found = list(said)
     for name in _KNOWN:
         path = folder.find(name)
         if path and path not in used:

@@ -107,7 +107,8 @@ class Base:
 class Launch:
     """How the application starts and where it answers. What is None is the image's own: JupyterLab on 8888, with `/`.
 
-    `memory` and `cpu` are wishes, within the operator's ceilings.
+    `memory` and `cpu` are wishes, within the operator's ceilings. `strip_prefix`: it answers at `/`, wherever the front
+    door carries it.
     """
 
     command: tuple[str, ...] | None = None
@@ -116,6 +117,17 @@ class Launch:
     environment: Mapping[str, str] = field(default_factory=dict)
     memory: str | None = None
     cpu: str | None = None
+    strip_prefix: bool = False
+
+    def wishes(self) -> dict[str, Any]:
+        """What a plan shows of it besides port, command and health path."""
+        facts = {
+            "strip-prefix": self.strip_prefix,
+            "environment": dict(self.environment),
+            "memory": self.memory,
+            "cpu": self.cpu,
+        }
+        return {name: value for name, value in facts.items() if value}
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +152,8 @@ class PlanSettings:
     `cache_scope`: builds of one scope share the caches that their repositories write to. `sources`: packages without a
     wheel are built from their sources, with a cache of that scope. `as_of`: no package newer than this day (ISO 8601).
     `secrets`: names of those mounted at /run/secrets; `indexes`: of further package indexes, whose addresses hold a
-    password. What is made with either is of `cache_scope` alone.
+    password. What is made with either is of `cache_scope` alone. `max_memory`, `max_cpu`: the most that a repository
+    may wish for.
     """
 
     buildkit: bool = True
@@ -157,6 +170,8 @@ class PlanSettings:
     as_of: str | None = None
     secrets: tuple[str, ...] = ()
     indexes: tuple[str, ...] = ()
+    max_memory: str | None = None
+    max_cpu: str | None = None
 
     @property
     def configured(self) -> bool:
@@ -174,7 +189,8 @@ class Recipe:
     """How a tree becomes an image.
 
     `wheels_only`: it installs no package that must be built first; where one must be, a recipe with the setting
-    `sources` can. `versions` are those that were chosen, by what they are of.
+    `sources` can. `context`: the directory of the tree whose files the Dockerfile copies, where that isn't the root;
+    the root is then the context named binder-repository. `versions` are those that were chosen, by what they are of.
     """
 
     buildpack: str
@@ -192,6 +208,7 @@ class Recipe:
     ignored: tuple[IgnoredFile, ...] = ()
     warnings: tuple[str, ...] = ()
     labels: dict[str, str] = field(default_factory=dict)
+    context: str = ""
     details: dict[str, Any] = field(default_factory=dict)
 
     def plan(
@@ -205,6 +222,7 @@ class Recipe:
     ) -> Plan:
         """The recipe as it goes over the wire."""
         command = self.launch.command
+        launch = self.launch.wishes()
         return Plan(
             name=name,
             repository=repository,
@@ -224,5 +242,5 @@ class Recipe:
             ignored=list(self.ignored),
             warnings=list(self.warnings),
             labels=self.labels,
-            details=self.details,
+            details={**self.details, **({"launch": launch} if launch else {})},
         )

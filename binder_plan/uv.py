@@ -61,6 +61,13 @@ def install_project(
     return Run(Kind.PROJECT, title, command, caches=(_own_cache(settings),))
 
 
+def install_into(settings: PlanSettings, title: str, requirement: str, directory: str, then: str) -> Run:
+    """The step that unpacks wheels into a directory of their own; nothing of them runs."""
+    variables = _shared(settings) if settings.buildkit else _scoped(settings)
+    command = f"{variables} {_INSTALL} --no-build --python {ENVIRONMENT} --target {directory} {requirement} && {then}"
+    return Run(Kind.DEPENDENCIES, title, command, caches=(_wheels(settings),))
+
+
 def finish(prefix: str) -> str:
     """Compiles the bytecode that is missing, and writes down which versions are there."""
     return f"{prefix}/bin/python {LIBEXEC}/finish.py {prefix}"

@@ -28,6 +28,7 @@
     │   ├── SourceUnreachable       502 source-unreachable
     │   ├── SourceTooLarge          422 source-too-large
     │   ├── InvalidRepository       422 invalid-repository    its build files can't be used
+    │   ├── BuildpackFailed         500 buildpack-failed      a buildpack of others is broken
     │   ├── DependencyFailed        422 dependency-failed
     │   ├── BuildStepFailed         422 build-step-failed
     │   ├── OutOfMemory             422 out-of-memory
@@ -256,6 +257,13 @@ class InvalidRepository(BuildFailed):
     type = "invalid-repository"
     status = 422
     default_message = "The repository's build files can't be used."
+
+
+class BuildpackFailed(BuildFailed):
+    type = "buildpack-failed"
+    status = 500
+    default_message = "A buildpack that is installed on this service is broken."
+    default_suggestions = ("operator: update or uninstall the distribution that brings the buildpack",)
 
 
 class DependencyFailed(BuildFailed):

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from binder_plan.buildpacks.bare import Bare
 from binder_plan.buildpacks.conda import Conda
+from binder_plan.buildpacks.dev_container import DevelopmentContainer
 from binder_plan.buildpacks.folder import Buildpack, Detection, Folder, Parts
 from binder_plan.buildpacks.julia import Julia, JuliaRequire
 from binder_plan.buildpacks.nix import Nix
+from binder_plan.buildpacks.node import Node
 from binder_plan.buildpacks.own_dockerfile import OwnDockerfile
 from binder_plan.buildpacks.pixi import Pixi
 from binder_plan.buildpacks.python import Python
@@ -24,6 +26,8 @@ BUILDPACKS: tuple[Buildpack, ...] = (
     Conda(),
     Pixi(),
     Python(),
+    Node(),
+    DevelopmentContainer(),
     Bare(),
 )
 

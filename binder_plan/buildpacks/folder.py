@@ -55,7 +55,9 @@ class Parts:
     `packages` are Debian packages it needs; `before` are steps that don't need the repository's contents, `after`
     those that do. `ahead` are steps that run beside the installation of Debian packages, in a stage of their own of
     which nothing stays, to fill the caches of `before`. `variables` hold from `before` on, at run time, too.
-    `wheels_only` as in a recipe. `dockerfile` is a whole text that takes the place of all others.
+    `wheels_only` as in a recipe. `dockerfile` is a whole text that takes the place of all others; `starts`: it says
+    what is started, and no Procfile changes that. `nothing_starts`: why a build is no use unless another file says it.
+    `context`: as in a recipe.
     """
 
     packages: tuple[str, ...] = ()
@@ -69,6 +71,9 @@ class Parts:
     ignored: tuple[IgnoredFile, ...] = ()
     warnings: tuple[str, ...] = ()
     dockerfile: str | None = None
+    starts: bool = False
+    nothing_starts: str = ""
+    context: str = ""
     build_args: dict[str, str] = field(default_factory=dict)
 
 

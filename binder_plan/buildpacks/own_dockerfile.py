@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from binder_plan.bases_of_2016 import mapped
 from binder_plan.buildpacks.folder import Detection, Folder, Parts
-from binder_plan.dockerfile_rules import check, effects, prepared
+from binder_plan.dockerfile_effects import effects
+from binder_plan.dockerfile_rules import check, prepared
 from binder_plan.recipe import NB_UID, NB_USER, Base, Launch, PlanSettings
 
 
@@ -16,13 +18,19 @@ class OwnDockerfile:
         path = folder.find("Dockerfile")
         return Detection(f"{path} says how to build", (path,)) if path else None
 
-    def render(self, folder: Folder, base: Base, settings: PlanSettings) -> Parts:  # noqa: ARG002
+    def render(self, folder: Folder, base: Base, settings: PlanSettings) -> Parts:
         path = folder.find("Dockerfile")
         assert path is not None
         text = folder.tree.text(path)
         arguments = {"NB_USER": NB_USER, "NB_UID": NB_UID}
         check(text, path, arguments, settings)
-        dockerfile, warnings = prepared(text, settings)
-        port, command = effects(text)
-        launch = Launch(command=command, port=port)
-        return Parts(dockerfile=dockerfile, warnings=warnings, launch=launch, build_args=arguments)
+        modern, notes = mapped(text, path, base)
+        dockerfile, warnings = prepared(modern, settings)
+        found = effects(text, arguments)
+        return Parts(
+            dockerfile=dockerfile,
+            warnings=(*notes, *warnings),
+            launch=Launch(command=found.command, port=found.port),
+            starts=found.starts,
+            build_args=arguments,
+        )

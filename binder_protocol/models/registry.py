@@ -93,6 +93,7 @@ Argument = Annotated[str, Field(max_length=8_192), AfterValidator(_argument)]
 Command = Annotated[list[Argument], Field(min_length=1, max_length=256)]
 Memory = Annotated[str, BeforeValidator(_text), Field(max_length=24), AfterValidator(_memory)]
 Cpu = Annotated[str, BeforeValidator(_text), Field(max_length=12), AfterValidator(_cpu)]
+HealthPath = Annotated[str, Field(max_length=1_024), AfterValidator(_health_path)]
 
 
 class Access(StrEnum):
@@ -127,7 +128,7 @@ class TemplateSpec(RequestModel):
     limits: Limits = Limits()
     cull_timeout: Milliseconds | None = None
     max_age: Milliseconds | None = None
-    health_path: Annotated[str, Field(max_length=1_024), AfterValidator(_health_path)] = "/"
+    health_path: HealthPath = "/"
     access: Access = Access.TOKEN
     strip_prefix: bool = False
     login: bool = False

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from binder_build.settings import BuildSettings, completed
 
 
@@ -25,3 +27,14 @@ def test_what_other_programs_are_told_of_the_network_holds_for_builds(tmp_path: 
 def test_a_setting_beats_the_environment(tmp_path: Path) -> None:
     given = BuildSettings.model_validate({"home": tmp_path, "ca_bundle": "/ours.pem"})
     assert completed(given, {"SSL_CERT_FILE": "/theirs.pem"}).ca_bundle == Path("/ours.pem")
+
+
+def test_an_npm_registry_is_taken_from_npms_own_variable() -> None:
+    given = BuildSettings.model_validate({"api_key": "k"})
+    assert completed(given, {"NPM_CONFIG_REGISTRY": "https://npm.example/x/"}).npm_registry == "https://npm.example/x/"
+
+
+@pytest.mark.parametrize("address", ["ftp://x", "https://me:secret@x/", "https://x/'; id", "https://x/ y"])
+def test_an_npm_registry_is_an_address_without_a_password(address: str) -> None:
+    with pytest.raises(ValueError, match=r"npm.registry"):
+        BuildSettings.model_validate({"api_key": "k", "npm_registry": address})

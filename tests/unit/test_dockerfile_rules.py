@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from binder_build.addresses import AddressPolicy
-from binder_plan.dockerfile_rules import check, effects, prepared
+from binder_plan.dockerfile_effects import Effects, effects
+from binder_plan.dockerfile_rules import check, prepared
 from binder_plan.instructions import instructions
 from binder_plan.recipe import PlanSettings
 from binder_protocol.errors import InvalidRepository
@@ -97,11 +100,40 @@ def test_remote_add_is_allowed_by_a_setting() -> None:
 
 
 def test_the_last_stage_says_port_and_command() -> None:
-    assert effects('FROM a\nEXPOSE 1\nFROM b\nEXPOSE 5006/tcp 6000\nCMD ["panel", "serve"]\n') == (
-        5006,
-        ("panel", "serve"),
-    )
-    assert effects("FROM a\nEXPOSE $PORT\n") == (None, None)
+    text = 'FROM a\nEXPOSE 1\nFROM b\nEXPOSE 5006/tcp 6000\nCMD ["panel", "serve"]\n'
+    assert effects(text) == Effects("b", 5006, ("panel", "serve"), starts=True)
+    assert effects("FROM a\nEXPOSE $PORT\n") == Effects("a")
+    assert effects("FROM a AS one\nEXPOSE 9000-9010\nFROM one\n") == Effects("a", 9000)
+    assert effects('FROM a\nCMD ["x"]\nENTRYPOINT ["y"]\n') == Effects("a", None, ("x",), starts=True)
+    assert effects('FROM a\nENTRYPOINT ["y"]\n').starts
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "ARG PORT=8000\nFROM a\nARG PORT\nEXPOSE $PORT\n",
+        "FROM a\nARG PORT=8000\nEXPOSE ${PORT}/tcp\n",
+        "FROM a\nENV PORT 8000\nEXPOSE $PORT\n",
+        'FROM a\nENV A="x y" PORT=8000\nEXPOSE $PORT 1\n',
+        "FROM a\nENV PORT=8000\nARG PORT=1\nEXPOSE $PORT\n",
+        "FROM a AS b\nENV PORT=8000\nFROM b\nEXPOSE $PORT\n",
+        "FROM a\nEXPOSE ${PORT:-8000}\n",
+        "FROM a\nARG GIVEN=1\nEXPOSE $GIVEN\n",
+    ],
+)
+def test_a_port_may_be_named_by_a_variable(text: str) -> None:
+    assert effects(text, {"GIVEN": "8000"}).port == 8000
+
+
+def test_a_variable_of_another_stage_names_no_port() -> None:
+    assert effects("ARG PORT=8000\nFROM a\nEXPOSE $PORT\n").port is None
+    assert effects("FROM a\nENV PORT=8000\nFROM b\nEXPOSE $PORT\n").port is None
+
+
+@given(st.text(max_size=80).map(lambda text: f"FROM a\n{text}"))
+def test_whatever_a_dockerfile_holds_its_effects_are_told(text: str) -> None:
+    port = effects(text).port
+    assert port is None or 0 < port < 65_536
 
 
 def test_a_frontend_of_docker_is_left_out_and_that_is_said() -> None:

@@ -66,6 +66,13 @@ CASES: dict[str, tuple[dict[str, str], dict[str, object]]] = {
         {"requirements.txt": "six\n", "apt.txt": "tree\n", "postBuild": "#!/bin/sh\n"},
         {"secrets": ("licence", "token"), "indexes": ("lab",), "sources": False},
     ),
+    "procfile": ({"Procfile": "web: python app.py\n", "app.py": ""}, {}),
+    "node": ({"package.json": '{"scripts": {"build": "b", "start": "s"}}', "package-lock.json": "{}"}, {"ca": True}),
+    "node-pnpm": (
+        {"package.json": '{"workspaces": []}', "pnpm-lock.yaml": "lockfileVersion: '9.0'\n"},
+        {"mirrors": {"npm": "https://npm.example"}},
+    ),
+    "dockerfile-2016": ({"Dockerfile": "FROM andrewosh/binder-base\nUSER root\nRUN id\n", "index.ipynb": "{}"}, {}),
     "classic": ({"requirements.txt": "six\n", "apt.txt": "tree\n"}, {"buildkit": False}),
 }
 
