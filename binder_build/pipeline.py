@@ -80,19 +80,20 @@ class Pipeline:
         return self._job.attempt
 
     def run(self) -> None:
-        """Registers the template, or raises BinderError or Cancelled. No file stays, and no image without a use."""
-        try:
-            revision = self._resolve()
-            spec = self._kept_image(revision)
-            if spec is None:
-                checkout = self._fetch(revision)
-                reference = self._reference(revision)
-                recipe, image = self._build(checkout, self._plan(checkout, revision), revision, reference)
-                spec = spec_of(self._attempt.subject, revision, recipe, image, self._push(image, reference))
-                self._recorder.learn(spec=spec)
-        finally:
-            shutil.rmtree(self._files, ignore_errors=True)
+        """Registers the template, or raises BinderError or Cancelled. No image stays without a use."""
+        revision = self._resolve()
+        spec = self._kept_image(revision)
+        if spec is None:
+            checkout = self._fetch(revision)
+            reference = self._reference(revision)
+            recipe, image = self._build(checkout, self._plan(checkout, revision), revision, reference)
+            spec = spec_of(self._attempt.subject, revision, recipe, image, self._push(image, reference))
+            self._recorder.learn(spec=spec)
         self._register(spec)
+
+    def clean(self) -> None:
+        """Removes the attempt's files: seconds for a repository of very many, and nobody has to wait for that."""
+        shutil.rmtree(self._files, ignore_errors=True)
 
     def _resolve(self) -> Revision:
         if self._attempt.revision is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import replace
 
 import structlog
@@ -46,17 +47,19 @@ class Runner:
         self._logs_kept = logs_kept
 
     def run(self, job: Job) -> None:
-        """Takes an attempt to its end. Raises only where that can't be kept: the attempt's lease runs out then."""
+        """Takes an attempt to its end, then clears up.
+
+        Raises only where the end can't be kept: the attempt's lease runs out then.
+        """
         attempt = job.attempt
         writer = self._logs.write(LogName(attempt.name, attempt.number))
         recorder = Recorder(job, self._store, writer, self._metrics)
-        try:
+        with ExitStack() as afterwards:
+            afterwards.callback(self._logs.keep, attempt.name, self._logs_kept)
+            afterwards.callback(writer.close)
             if attempt.tries > 1:
                 recorder.note("the service died in the middle of this build; it starts over")
-            self._run(job, recorder)
-        finally:
-            writer.close()
-            self._logs.keep(attempt.name, self._logs_kept)
+            self._run(job, recorder, afterwards)
 
     def take_up(self) -> bool:
         """Puts the attempts of dead services back into the queue, or ends them; whether there were any."""
@@ -78,9 +81,11 @@ class Runner:
         writer.end(attempt.status.value, text)
         writer.close()
 
-    def _run(self, job: Job, recorder: Recorder) -> None:
+    def _run(self, job: Job, recorder: Recorder, afterwards: ExitStack) -> None:
         try:
-            Pipeline(self._adapters, job, recorder).run()
+            pipeline = Pipeline(self._adapters, job, recorder)
+            afterwards.callback(pipeline.clean)
+            pipeline.run()
             recorder.end(BuildStatus.COMPLETED)
         except Cancelled:
             self._stopped(job, recorder)

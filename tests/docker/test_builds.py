@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -12,6 +13,7 @@ from pathlib import Path
 import docker
 import pytest
 
+from binder_build.pipeline import Pipeline
 from binder_protocol.errors import DependencyFailed, DoesNotExist, RegistrationFailed
 from binder_protocol.models import Build, BuildStatus, TemplateSpec
 from binder_protocol.models.registry import Limits
@@ -249,6 +251,24 @@ def test_a_plan_says_what_would_be_built_and_builds_nothing(
     assert suite.client.build.plan(source.url) == plan
     assert time.monotonic() - began < 1
     assert plan.built is False
+
+
+def test_nobody_waits_for_the_removal_of_a_builds_files(
+    suite: Suite, git: GitServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    removed = threading.Event()
+    clean = Pipeline.clean
+
+    def slow(pipeline: Pipeline) -> None:
+        removed.wait(30)
+        clean(pipeline)
+
+    monkeypatch.setattr(Pipeline, "clean", slow)
+    build = suite.completed(git.create("own/many-files", {"index.ipynb": NOTEBOOK}).url)
+    assert [line.status for line in suite.log(build)][-1] == "completed"
+    assert [each.name for each in (suite.home / "build" / "work").iterdir()] == [f"{build.name}-1"]
+    removed.set()
+    assert suite.leftovers() == []
 
 
 def test_a_plan_says_what_is_there_already(suite: Suite, git: GitServer) -> None:

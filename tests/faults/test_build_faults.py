@@ -13,7 +13,7 @@ import pytest
 
 from binder_protocol.errors import Interrupted
 from binder_protocol.models import Build, BuildPhase, BuildStatus
-from tests.support.building import BuildProcess, Suite, build_process, build_suite, registry, silent_server
+from tests.support.building import BuildProcess, Suite, build_process, build_suite, left_in, registry, silent_server
 from tests.support.eventually import eventually
 from tests.support.git_server import GitServer, git_server
 
@@ -102,7 +102,7 @@ def test_a_service_killed_in_any_phase_takes_the_build_up_again(
             assert [line.id for line in lines] == list(range(1, len(lines) + 1))
             assert any("starts over" in line.text for line in lines)
             assert lines[-1].status == "completed"
-            assert list((tmp_path / "b" / "build" / "work").iterdir()) == []
+            assert left_in(tmp_path / "b" / "build" / "work") == []
             assert service.client.registry.fetch(name).image == build.image
             assert images_of(engine, name) == [build.image]
 
@@ -153,7 +153,7 @@ def test_cancelling_in_any_phase_takes_less_than_five_seconds_and_leaves_nothing
                 phase is not BuildPhase.REGISTERING
             ):  # the registry may have taken the template, which has to have its image
                 assert images_of(engine, name) == []
-            assert list((tmp_path / "b" / "build" / "work").iterdir()) == []
+            assert left_in(tmp_path / "b" / "build" / "work") == []
             assert service.children() == []
 
 

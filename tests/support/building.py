@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -61,8 +62,16 @@ class Suite:
         return list(self.client.build.logs(build.name, attempt=build.attempt))
 
     def leftovers(self) -> list[str]:
-        """Files of builds that are still there."""
-        return [each.name for each in (self.home / "build" / "work").iterdir()]
+        """Files of builds that are still there a while after: they go once nobody waits for the build any more."""
+        return left_in(self.home / "build" / "work")
+
+
+def left_in(work: Path, within: float = 5) -> list[str]:
+    """What is in the directory, once nothing is or `within` seconds have passed."""
+    deadline = time.monotonic() + within
+    while (names := sorted(each.name for each in work.iterdir())) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return names
 
 
 def settings(home: Path, **more: Any) -> BuildSettings:
