@@ -74,7 +74,7 @@ _HINTS: tuple[tuple[str, str], ...] = (
         "check the spelling and the version of the package",
     ),
     (
-        r"packages? .* (?:is|are) not available",
+        r"(?:packages?|dependenc(?:y|ies)) .*(?:is|are) not available|packages not available:",
         "check the name of the R package: the snapshot of CRAN of that day doesn't have it",
     ),
     (r"there is no package called", "install that R package first, in install.R or by DESCRIPTION"),
@@ -88,7 +88,7 @@ _HINTS: tuple[tuple[str, str], ...] = (
     ),
     (r"at \S+\.nix:\d+:\d+", "correct default.nix at the line that the log names"),
     (
-        r"not found in the Nix search path|unable to download|fetchTarball",
+        r"not found in the Nix search path|error: unable to download '",
         "pin and check what default.nix fetches",
     ),
     (r"No candidates were found for", "check the spelling, the version and the channel of the package"),

@@ -20,6 +20,7 @@ from binder_protocol.errors import InvalidRepository
 
 MIRROR = "https://julialang-s3.julialang.org"
 DEPOT = "/opt/binder/julia-depot"
+KERNELS = "/usr/local/share/jupyter"  # read by the Jupyter of every Python environment
 
 _CACHE = "/tmp/binder-julia"  # noqa: S108 - a path in the image
 _MANIFEST = re.compile(r"(?:Julia)?Manifest(?:-v1\.\d{1,3})?\.toml", re.ASCII)
@@ -34,7 +35,7 @@ _INSTALL = (
     "if [ ! -s $kept ]; then curl -fsSL --retry 2 -o $kept.part {mirror}/bin/linux/$place/{minor}/$file; "
     "mv $kept.part $kept; fi",
     'if ! echo "$sum  $kept" | sha256sum --check --status; then rm $kept; echo "$file: wrong checksum"; exit 1; fi',
-    "install -d -o {uid} -g {uid} {depot}; mkdir /opt/julia",
+    "install -d -o {uid} -g {uid} {depot} {kernels}; mkdir /opt/julia",
     "tar -xz --no-same-owner --strip-components=1 -C /opt/julia -f $kept",
     "ln -s /opt/julia/bin/julia /usr/local/bin/julia",
 )
@@ -112,6 +113,7 @@ def _install(version: str, settings: PlanSettings) -> Run:
         mirror=shlex.quote(settings.mirrors.get("julia", MIRROR)),
         cache=_CACHE,
         depot=DEPOT,
+        kernels=KERNELS,
         uid=NB_UID,
     )
     if not settings.buildkit:
@@ -123,7 +125,7 @@ def _install(version: str, settings: PlanSettings) -> Run:
 def _packages(folder: Folder, project: str, directory: str) -> Parts:
     """IJulia goes to an environment of its own, so that it is no part of the project."""
     kernel = f'using Pkg; Pkg.add("IJulia"); using IJulia; installkernel("Julia", "--project={directory}")'
-    jupyter = f"JUPYTER={ENVIRONMENT}/bin/jupyter JUPYTER_DATA_DIR={ENVIRONMENT}/share/jupyter"
+    jupyter = f"JUPYTER={ENVIRONMENT}/bin/jupyter JUPYTER_DATA_DIR={KERNELS}"
     steps: list[Step] = [
         Run(Kind.DEPENDENCIES, "install IJulia", f"env -u JULIA_PROJECT {jupyter} julia -e {shlex.quote(kernel)}")
     ]

@@ -9,7 +9,7 @@ import re
 import shlex
 
 from binder_plan.buildpacks.folder import Detection, Folder, Parts
-from binder_plan.recipe import LIBEXEC, NB_UID, Base, Copy, Kind, PlanSettings, Run
+from binder_plan.recipe import LIBEXEC, NB_UID, REPO_DIR, Base, Copy, Kind, PlanSettings, Run
 
 VERSION = "2.26"  # of Debian 13
 NIXPKGS = "channel:nixos-25.05"
@@ -91,4 +91,6 @@ def _words(lines: tuple[str, ...]) -> str:
 def _build(path: str) -> str:
     """Evaluates once, so that no start of a container has to, and builds what the shell consists of."""
     evaluate = f"IN_NIX_SHELL=impure nix-instantiate --arg inNixShell true --indirect --add-root {SHELL} ./{path}"
-    return f'{evaluate} && nix-shell "$(readlink {SHELL})" --run true && rm -rf "$HOME/.cache/nix"'
+    # The path in plain: BuildKit would show a variable's value, and failures go by the command as it is here.
+    tidy = f"rm -rf {REPO_DIR}/.cache/nix"
+    return f'{evaluate} && nix-shell "$(readlink {SHELL})" --run true && {tidy}'

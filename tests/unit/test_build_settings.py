@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from binder_build.settings import BuildSettings, completed
 
@@ -38,3 +39,18 @@ def test_an_npm_registry_is_taken_from_npms_own_variable() -> None:
 def test_an_npm_registry_is_an_address_without_a_password(address: str) -> None:
     with pytest.raises(ValueError, match=r"npm.registry"):
         BuildSettings.model_validate({"api_key": "k", "npm_registry": address})
+
+
+@pytest.mark.parametrize("address", ["https://cran.example:8443/all", "http://[::1]:80/x", "http://198.18.0.1:3/cran"])
+def test_a_mirror_is_an_address(address: str, tmp_path: Path) -> None:
+    given = BuildSettings.model_validate({"home": tmp_path, "cran_mirror": address, "julia_mirror": address})
+    assert (given.cran_mirror, given.julia_mirror) == (address, address)
+
+
+@pytest.mark.parametrize(
+    "address", ["cran", "file:///cran", "https://u:p@cran", 'https://a"b', "https://a b", "https://a/"]
+)
+def test_what_is_no_plain_address_is_no_mirror(address: str, tmp_path: Path) -> None:
+    for name in ("cran_mirror", "julia_mirror"):
+        with pytest.raises(ValidationError, match=name):
+            BuildSettings.model_validate({"home": tmp_path, name: address})

@@ -11,6 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from binder_build.failures import Evidence, explain
+from binder_build.progress import Failure
 from binder_plan.buildpacks import r
 from binder_plan.buildpacks.nix import needs_nothing_else
 from binder_plan.buildpacks.r import FIRST_DAY, parse_runtime
@@ -19,9 +21,10 @@ from binder_plan.julia_versions import RELEASES, newest_of, of_manifest, parse_c
 from binder_plan.plan import make_recipe
 from binder_plan.recipe import Base, Kind, PlanSettings, Recipe, Run
 from binder_plan.tree import Tree
-from binder_protocol.errors import InvalidRepository
+from binder_protocol.errors import DependencyFailed, InvalidRepository
 
 BASE = Base("binder-base:latest", "sha256:" + "0" * 64)
+EXIT = 'process "/bin/sh -c x" did not complete successfully: exit code: 1'
 GOLDEN = Path(__file__).parent / "plans"
 
 DESCRIPTION = "Package: thing\nVersion: 1.0\nImports:\n    tiny\n"
@@ -312,3 +315,25 @@ def test_no_expression_takes_long_to_look_through(piece: str) -> None:
     started = time.perf_counter()
     needs_nothing_else(piece * 200_000)
     assert time.perf_counter() - started < 5
+
+
+# --- what helps against failures ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("line", "hint"),
+    [
+        ("Error: package \u2018x\u2019 is not available for this version of R", "snapshot of CRAN of that day"),
+        ("ERROR: dependency \u2018x\u2019 is not available for package \u2018y\u2019", "snapshot of CRAN of that day"),
+        ("Error in library(x) : there is no package called \u2018x\u2019", "install that R package first"),
+        ("Warning: unable to access index for repository https://cran/2030-01-01/src/contrib:", "another day"),
+        ("there is no julia-1.9.3-linux-x86_64.tar.gz", "another version of Julia"),
+        ("julia-1.9.3-linux-x86_64.tar.gz: wrong checksum", "Julia's download server"),
+        ("       at /home/jovyan/default.nix:1:15:", "correct default.nix"),
+        ("error: file 'nixpkgs' was not found in the Nix search path (add it using $NIX_PATH or -I)", "pin"),
+    ],
+)
+def test_a_failed_installation_has_a_next_step(line: str, hint: str) -> None:
+    error = explain(Evidence(Failure("a step", EXIT, (line,)), kinds={"a step": Kind.DEPENDENCIES}))
+    assert isinstance(error, DependencyFailed)
+    assert hint in " ".join(error.suggestions)

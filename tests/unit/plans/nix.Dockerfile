@@ -18,7 +18,7 @@ USER jovyan
 COPY --chown=1000:1000 default.nix /home/jovyan/
 
 # build the shell of default.nix
-RUN IN_NIX_SHELL=impure nix-instantiate --arg inNixShell true --indirect --add-root /nix/binder-shell.drv ./default.nix && nix-shell "$(readlink /nix/binder-shell.drv)" --run true && rm -rf "$HOME/.cache/nix"
+RUN IN_NIX_SHELL=impure nix-instantiate --arg inNixShell true --indirect --add-root /nix/binder-shell.drv ./default.nix && nix-shell "$(readlink /nix/binder-shell.drv)" --run true && rm -rf /home/jovyan/.cache/nix
 
 FROM environment
 
