@@ -36,5 +36,5 @@ def test_an_npm_registry_is_taken_from_npms_own_variable() -> None:
 
 @pytest.mark.parametrize("address", ["ftp://x", "https://me:secret@x/", "https://x/'; id", "https://x/ y"])
 def test_an_npm_registry_is_an_address_without_a_password(address: str) -> None:
-    with pytest.raises(ValueError, match="npm.registry"):
+    with pytest.raises(ValueError, match=r"npm.registry"):
         BuildSettings.model_validate({"api_key": "k", "npm_registry": address})
