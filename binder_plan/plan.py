@@ -19,6 +19,7 @@ _KNOWN = (
     "environment.yaml",
     "requirements.txt",
     "pyproject.toml",
+    "pylock.toml",
     "uv.lock",
     "poetry.lock",
     "Pipfile",
@@ -37,7 +38,7 @@ _KNOWN = (
 )
 _KEY_VERSION = 1  # to be raised whenever the same text and files would give another environment than before
 _COMMON = ("apt.txt", "postBuild", "start")
-_INSTALLING = ("environment.yml", "environment.yaml", "Pipfile", "Pipfile.lock", "setup.py", "install.R", "DESCRIPTION")
+_INSTALLING = ("environment.yml", "environment.yaml", "install.R", "DESCRIPTION")
 
 
 def make_recipe(tree: Tree, base: Base, settings: PlanSettings) -> Recipe:
