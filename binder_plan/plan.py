@@ -29,6 +29,7 @@ _KNOWN = (
     "pixi.lock",
     "requirements.txt",
     "pyproject.toml",
+    "pylock.toml",
     "uv.lock",
     "poetry.lock",
     "Pipfile",

@@ -142,7 +142,7 @@ def test_nothing_of_a_repository_runs_where_all_builds_keep_their_wheels(
         timeout=60,
     ).stdout
     assert "poison" in names, "the package isn't there: nothing was tried"
-    assert "POISONED" not in in_shared_cache(f"find {CACHE} -name 'POI*' -o -name elsewhere")
+    assert "POISONED" not in in_shared_cache(f"find {CACHE} -name 'POI*'")
 
 
 def test_an_index_that_is_down_is_said_to_be(git: GitServer, web: str, tmp_path: Path, suites: ExitStack) -> None:

@@ -71,7 +71,7 @@ def _a_build(server: Stub, **fields: Any) -> None:
 
 def test_a_build_shows_its_log_on_stderr_and_its_result_on_stdout(server: Stub, run: Run) -> None:
     _a_build(server)
-    ran = run("build", "owner/repo", "--ref", "v1", "--submodules")
+    ran = run("build", "owner/repo", "--ref", "v1", "--submodules", "--as-of", "2024-05-06")
     assert ran.code == 0
     assert ran.err.splitlines() == [
         "== building",
@@ -83,7 +83,8 @@ def test_a_build_shows_its_log_on_stderr_and_its_result_on_stdout(server: Stub, 
     assert "owner/repo at aaaaaaaaaaaa built in 7.5 s" in ran.out
     assert f"sha256:{'b' * 64}" in ran.out
     assert server.seen[0].body["ref"] == "v1"
-    assert server.seen[0].body["options"]["submodules"] is True
+    options = server.seen[0].body["options"]
+    assert (options["submodules"], options["as-of"]) == (True, "2024-05-06")
 
 
 def test_json_is_all_that_stdout_gets(server: Stub, run: Run) -> None:
