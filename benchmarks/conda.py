@@ -12,7 +12,6 @@ Prints a table, and JSON (median, minimum, maximum in seconds) as the last line.
 from __future__ import annotations
 
 import argparse
-import json
 import random
 import re
 import secrets

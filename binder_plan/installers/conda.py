@@ -1,6 +1,7 @@
 """Make a conda environment by py-rattler: `conda.py REQUEST PREFIX CACHE`, in a step of a build.
 
-The request is JSON. `specs` are solved from `channels`; `with_python` are added where the solution has a Python.
+The request is JSON. `specs` are solved from `channels`; `with_python` are added where the solution has a Python, as is
+known before where `python` is true.
 `locked` are packages by URL and hash, which are installed as they are. `pip` are lines for the step after this one.
 
 No script of a package is run: packages are unpacked, their files linked, prefixes put in. That is why the cache may be
@@ -98,10 +99,19 @@ async def solved(request: dict[str, Any], client: Client, cache: Path) -> list[A
         print("no solution by strict channel priority: packages of all channels are taken together", flush=True)
         return records
 
-    records = await attempt(request["specs"])
-    missing = [name for name in request["with_python"] if name not in names(records)]
-    if "python" in names(records) and missing:
-        records = await attempt([*request["specs"], *missing])
+    specs, extras = request["specs"], request["with_python"]
+    if not request["python"]:
+        records = await attempt(specs)
+        if "python" not in names(records):
+            return records
+    try:
+        return await attempt([*specs, *extras])
+    except SolverError:
+        if "jupyterlab" not in extras:
+            raise
+    # What is said of a failure from here on is about the repository's own packages.
+    records = await attempt([*specs, *(name for name in extras if name == "ipykernel")])
+    print("no JupyterLab fits beside these packages: the base image's is used, with their kernel", flush=True)
     return records
 
 

@@ -62,11 +62,12 @@ def small_packages() -> list[Package]:
     return [
         Package("python", f"{PYTHON}.5", files=python),
         Package("python", f"{PYTHON}.1", files=python),
+        Package("python", "2.7.18", files=python),
         Package("pip", "25.0", ("python",), {"site-packages/pip_of_conda.py": ""}, python=True),
         Package(
             "jupyterlab",
             "4.4.0",
-            ("python", "ipykernel"),
+            ("python >=3", "ipykernel"),
             {"bin/jupyter": _JUPYTER, "bin/jupyter-lab": _JUPYTER},
             prefix=("bin/jupyter", "bin/jupyter-lab"),
         ),
