@@ -270,7 +270,9 @@ def _ends(step: Step) -> list[str]:
 
 
 def _evidence(job: BuildJob, following: Following) -> Evidence:
-    kinds = {"base image": Kind.BASE, **{step.title: step.kind for step in job.recipe.steps}}
+    runs = [step for step in job.recipe.steps if isinstance(step, Run)]
+    made = [tool.run for step in runs for tool in step.tools if tool.run is not None]
+    kinds = {"base image": Kind.BASE, **{step.title: step.kind for step in (*job.recipe.steps, *made)}}
     return Evidence(
         following.progress.failure,
         tuple(following.records.words),

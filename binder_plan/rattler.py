@@ -46,12 +46,14 @@ _TOOLS, _REQUEST = "/tmp/binder-rattler", "/tmp/binder-conda"  # noqa: S108
 class Wanted:
     """A conda environment: `specs` from `channels`, or `locked` packages; and what pip's part of it is.
 
+    `python`: the specs ask for one. With a Python come `with_python`, too.
     `pip_in` is the directory whose files the lines for pip name; None where they name none. `hashed`: each has one.
     """
 
     channels: tuple[str, ...]
     specs: tuple[str, ...] = ()
     locked: tuple[dict[str, str], ...] | None = None
+    python: bool = False
     with_python: tuple[str, ...] = ()
     pip: tuple[str, ...] = ()
     pip_in: str | None = None
@@ -118,7 +120,7 @@ def _rattler() -> Tool:
         f"UV_CACHE_DIR={UV_CACHE} UV_COMPILE_BYTECODE=0 uv pip install --no-progress --color never --no-build "
         f"--python {ENVIRONMENT} --target {_TOOLS} {RATTLER}"
     )
-    make = Run(Kind.BASE, "make py-rattler ready", command, caches=(Cache("binder-wheels", UV_CACHE),))
+    make = Run(Kind.DEPENDENCIES, "make py-rattler ready", command, caches=(Cache("binder-wheels", UV_CACHE),))
     return Tool("rattler", _TOOLS, run=make)
 
 
@@ -141,4 +143,4 @@ def _request(wanted: Wanted, settings: PlanSettings) -> dict[str, Any]:
     if wanted.locked is not None:
         return {**common, "locked": wanted.locked}
     newest = {"as_of": settings.as_of} if settings.as_of else {}
-    return {**common, **newest, "specs": wanted.specs, "with_python": wanted.with_python}
+    return {**common, **newest, "specs": wanted.specs, "python": wanted.python, "with_python": wanted.with_python}

@@ -67,13 +67,11 @@ def spec_parts(
     named = {package_name(each): package_version(each) for each in spec.specs}
     python = "python" in named
     extra = tuple(name for name in WITH_PYTHON if name not in named)
-    specs = spec.specs
-    if python or spec.pip:
-        specs = (*specs, *(() if python else ("python",)), *extra)
     local = any(needs_files(line, path, path, settings.registry_allowed) for line in spec.pip)
     wanted = Wanted(
         channels=spec.channels,
-        specs=specs,
+        specs=spec.specs if python or not spec.pip else (*spec.specs, "python"),
+        python=python or bool(spec.pip),
         with_python=extra,
         pip=spec.pip,
         pip_in=posixpath.dirname(path) or "." if local else None,

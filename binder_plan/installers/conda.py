@@ -1,7 +1,8 @@
 """Make a conda environment by py-rattler: `conda.py REQUEST PREFIX CACHE`, in a step of a build.
 
-The request is JSON. `specs` are solved from `channels`; `with_python` are added where the solution has a Python.
-`locked` are packages by URL and hash, which are installed as they are. `pip` are lines for the step after this one.
+The request is JSON. `specs` are solved from `channels`; `with_python` are added where the solution has a Python, as is
+known before where `python` is true. `locked` are packages by URL and hash, which are installed as they are. `pip` are
+lines for the step after this one, `variables` are set on activation.
 
 No script of a package is run: packages are unpacked, their files linked, prefixes put in. That is why the cache may be
 shared between repositories of the same channels.
@@ -73,17 +74,13 @@ async def solved(request: dict[str, Any], client: Client, cache: Path) -> list[A
     """The records that fulfil the specs: each package from the first channel that has it, as long as that works."""
     for index in (cache / "repodata").glob("*.shards-cache-v*"):
         index.unlink(missing_ok=True)  # small; py-rattler 0.28 fails where a server says that it hasn't changed
-    cutoff = request.get("as_of")
-    until = datetime.fromisoformat(cutoff) if cutoff else None
-    if until and len(str(cutoff)) == 10:
-        until = until.replace(hour=23, minute=59, second=59)  # rattler takes it for UTC
     overrides = rattler.VirtualPackageOverrides(archspec=rattler.virtual_package.Override.string("x86_64"))
     given = {
         "sources": [rattler.Channel(url) for url in request["channels"]],
         "gateway": rattler.Gateway(cache_dir=cache / "repodata", client=client),
         "platforms": ["linux-64", "noarch"],
         "virtual_packages": rattler.VirtualPackage.detect(overrides),
-        "exclude_newer": until,
+        "exclude_newer": newest(request.get("as_of")),
         "channel_relations": "disabled",
     }
 
@@ -98,11 +95,25 @@ async def solved(request: dict[str, Any], client: Client, cache: Path) -> list[A
         print("no solution by strict channel priority: packages of all channels are taken together", flush=True)
         return records
 
-    records = await attempt(request["specs"])
-    missing = [name for name in request["with_python"] if name not in names(records)]
-    if "python" in names(records) and missing:
-        records = await attempt([*request["specs"], *missing])
+    specs, extras = request["specs"], request["with_python"]
+    if not request["python"]:
+        records = await attempt(specs)
+        if "python" not in names(records):
+            return records
+    try:
+        return await attempt([*specs, *extras])
+    except SolverError:
+        if "jupyterlab" not in extras:
+            raise
+    # What is said of a failure from here on is about the repository's own packages.
+    records = await attempt([*specs, *(name for name in extras if name == "ipykernel")])
+    print("no JupyterLab fits beside these packages: the base image's is used, with their kernel", flush=True)
     return records
+
+
+def newest(day: str | None) -> datetime | None:
+    """The end of that day."""
+    return None if day is None else datetime.fromisoformat(day).replace(hour=23, minute=59, second=59)
 
 
 def names(records: list[Any]) -> set[str]:

@@ -49,24 +49,26 @@ class Package:
 PLACEHOLDER = "/opt/anaconda1anaconda2anaconda3"
 _JUPYTER = f"#!{PLACEHOLDER}/bin/python\nimport sys\nprint('conda', sys.prefix)\n"
 
+_PYTHON_FILES = {
+    "bin/python": "->/usr/bin/python3",
+    "bin/python3": "->python",
+    f"bin/python{PYTHON}": "->python",
+    "pyvenv.cfg": f"home = /usr/bin\ninclude-system-site-packages = false\nversion = {PYTHON}\n",
+    f"{SITE_PACKAGES}/README.txt": "packages are put here\n",
+}
+
 
 def small_packages() -> list[Package]:
     """What the cases of tests/repos ask for."""
-    python = {
-        "bin/python": "->/usr/bin/python3",
-        "bin/python3": "->python",
-        f"bin/python{PYTHON}": "->python",
-        "pyvenv.cfg": f"home = /usr/bin\ninclude-system-site-packages = false\nversion = {PYTHON}\n",
-        f"{SITE_PACKAGES}/README.txt": "packages are put here\n",
-    }
     return [
-        Package("python", f"{PYTHON}.5", files=python),
-        Package("python", f"{PYTHON}.1", files=python),
+        Package("python", f"{PYTHON}.5", files=_PYTHON_FILES),
+        Package("python", f"{PYTHON}.1", files=_PYTHON_FILES),
+        Package("python", "2.7.18", files=_PYTHON_FILES),
         Package("pip", "25.0", ("python",), {"site-packages/pip_of_conda.py": ""}, python=True),
         Package(
             "jupyterlab",
             "4.4.0",
-            ("python", "ipykernel"),
+            ("python >=3", "ipykernel"),
             {"bin/jupyter": _JUPYTER, "bin/jupyter-lab": _JUPYTER},
             prefix=("bin/jupyter", "bin/jupyter-lab"),
         ),

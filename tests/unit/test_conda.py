@@ -134,13 +134,14 @@ def test_an_environment_is_the_same_whatever_its_name_and_comments(tmp_path: Pat
 
 def test_a_python_gets_a_jupyterlab_unless_it_is_named(tmp_path: Path) -> None:
     found = request(recipe(tmp_path, {"environment.yml": ENVIRONMENT}))
-    assert found["specs"] == ["python=3.11", "numpy>=2", "jupyterlab", "ipykernel", "pip"]
+    assert (found["specs"], found["python"]) == (["python=3.11", "numpy>=2"], True)
+    assert found["with_python"] == ["jupyterlab", "ipykernel", "pip"]
     found = request(recipe(tmp_path, {"environment.yml": "dependencies: [python, jupyterlab=3, pip]\n"}))
-    assert found["specs"] == ["python", "jupyterlab=3", "pip", "ipykernel"]
+    assert (found["specs"], found["with_python"]) == (["python", "jupyterlab=3", "pip"], ["ipykernel"])
     found = request(recipe(tmp_path, {"environment.yml": "dependencies: [r-base]\n"}))
-    assert (found["specs"], found["channels"]) == (["r-base"], [URL])
+    assert (found["specs"], found["python"], found["channels"]) == (["r-base"], False, [URL])
     found = request(recipe(tmp_path, {"environment.yml": "dependencies: [pip: [six]]\n"}))
-    assert found["specs"] == ["python", "jupyterlab", "ipykernel", "pip"]
+    assert (found["specs"], found["python"]) == (["python"], True)
 
 
 @pytest.mark.parametrize("text", ["", "name: x\n", "dependencies:\n", "# nothing\n", "dependencies: []\n"])
@@ -319,9 +320,7 @@ def test_the_manifest_of_pixi(tmp_path: Path) -> None:
     )
     found = recipe(tmp_path, {"pixi.toml": f'[workspace]\nchannels = ["conda-forge"]\n{more}'})
     asked = request(found)
-    assert asked["specs"] == [
-        *("a *", 'bioconda::b >=1[build="py*"]', "c 1.*", "python", "jupyterlab", "ipykernel", "pip")
-    ]
+    assert asked["specs"] == ["a *", 'bioconda::b >=1[build="py*"]', "c 1.*", "python"]
     assert asked["channels"] == [URL, "https://conda.anaconda.org/bioconda"]
     assert asked["pip"] == ["e[x,y]>=2", "f @ git+https://example.org/f@abc"]
     assert "tasks" in found.warnings[0]

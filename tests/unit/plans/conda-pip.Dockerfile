@@ -14,7 +14,7 @@ COPY <<"END" /tmp/binder-conda/conda.py
 (the program)
 END
 COPY <<"END" /tmp/binder-conda/request.json
-{"as_of": "2025-01-01", "channels": ["https://conda.anaconda.org/conda-forge", "https://repo.anaconda.com/pkgs/main", "https://repo.anaconda.com/pkgs/r"], "mirrors": {"https://conda.anaconda.org/": "https://mirror.example.org/conda/", "https://repo.anaconda.com/pkgs/": "https://mirror.example.org/conda/"}, "pip": ["six", "-r more.txt"], "specs": ["python=3.11", "numpy>=2", "jupyterlab", "ipykernel", "pip"], "variables": {}, "with_python": ["jupyterlab", "ipykernel", "pip"]}
+{"as_of": "2025-01-01", "channels": ["https://conda.anaconda.org/conda-forge", "https://repo.anaconda.com/pkgs/main", "https://repo.anaconda.com/pkgs/r"], "mirrors": {"https://conda.anaconda.org/": "https://mirror.example.org/conda/", "https://repo.anaconda.com/pkgs/": "https://mirror.example.org/conda/"}, "pip": ["six", "-r more.txt"], "python": true, "specs": ["python=3.11", "numpy>=2"], "variables": {}, "with_python": ["jupyterlab", "ipykernel", "pip"]}
 END
 
 FROM binder-base:latest AS environment

@@ -11,7 +11,7 @@ COPY <<"END" /tmp/binder-conda/conda.py
 (the program)
 END
 COPY <<"END" /tmp/binder-conda/request.json
-{"channels": ["https://conda.anaconda.org/conda-forge", "https://repo.anaconda.com/pkgs/main", "https://repo.anaconda.com/pkgs/r"], "mirrors": {}, "pip": [], "specs": ["python=3.11", "numpy>=2", "jupyterlab", "ipykernel", "pip"], "variables": {}, "with_python": ["jupyterlab", "ipykernel", "pip"]}
+{"channels": ["https://conda.anaconda.org/conda-forge", "https://repo.anaconda.com/pkgs/main", "https://repo.anaconda.com/pkgs/r"], "mirrors": {}, "pip": [], "python": true, "specs": ["python=3.11", "numpy>=2"], "variables": {}, "with_python": ["jupyterlab", "ipykernel", "pip"]}
 END
 
 FROM binder-base:latest AS environment

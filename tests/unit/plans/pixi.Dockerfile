@@ -11,7 +11,7 @@ COPY <<"END" /tmp/binder-conda/conda.py
 (the program)
 END
 COPY <<"END" /tmp/binder-conda/request.json
-{"channels": ["https://conda.anaconda.org/conda-forge"], "mirrors": {}, "pip": ["six"], "specs": ["python 3.12.*", "jupyterlab", "ipykernel", "pip"], "variables": {}, "with_python": ["jupyterlab", "ipykernel", "pip"]}
+{"channels": ["https://conda.anaconda.org/conda-forge"], "mirrors": {}, "pip": ["six"], "python": true, "specs": ["python 3.12.*"], "variables": {}, "with_python": ["jupyterlab", "ipykernel", "pip"]}
 END
 
 FROM binder-base:latest AS environment
