@@ -216,7 +216,8 @@ class Pipeline:
 
     @cached_property
     def _secrets(self) -> BuildSecrets:
-        return self._adapters.credentials.for_build(self._attempt.subject.request.options.secrets)
+        options = self._attempt.subject.request.options
+        return self._adapters.credentials.for_build(options.secrets, self._repository)
 
     def _secret(self) -> str | None:
         return self._adapters.credentials.secret(self._attempt.subject.request.credential, self._repository)

@@ -162,6 +162,10 @@ def test_an_own_dockerfile_mounts_a_secret_by_its_name(
     assert int(size) == len(SECRET)
     check_absent(suite, engine, build, f"{NONCE}\n")
 
+    other = git.create("two/dockerfile-secret", {"Dockerfile": text})
+    without = suite.ended(suite.client.build.start(other.url).name)
+    assert without.status is BuildStatus.FAILED, "what was made with the secret is not taken from the cache"
+
 
 def test_without_being_asked_for_no_secret_is_there(suite: Suite, git: GitServer) -> None:
     source = git.create("own/no-secret", {"postBuild": f"#!/bin/sh\n# {NONCE}\ntest ! -e /run/secrets/licence\n"})
