@@ -12,7 +12,7 @@ from pathlib import Path
 from binder_build.build_secrets import BuildSecrets
 from binder_build.collection import Collection
 from binder_build.credential_store import CredentialStore
-from binder_build.dates import date_files
+from binder_build.dates import bounded, date_files
 from binder_build.documents import Documents
 from binder_build.environment_images import EnvironmentImages, Render, Workbench
 from binder_build.finished_images import FinishedImages, Work
@@ -133,7 +133,7 @@ class Pipeline:
                 cancel=self._job.cancel,
                 on_note=self._recorder.note,
             )
-            date_files(checkout.path, checkout.committed_at)
+            date_files(checkout.path, bounded(checkout.committed_at))
             return checkout
 
     def _plan(self, checkout: Checkout, revision: Revision) -> Recipe:
@@ -165,7 +165,7 @@ class Pipeline:
             )
             render = self._render(checkout, revision)
             recipe, environment = self._adapters.environments.ensure(recipe, render, bench)
-            work = Work(recipe, environment, reference, self._labels(revision), checkout.committed_at)
+            work = Work(recipe, environment, reference, self._labels(revision), bounded(checkout.committed_at))
             image = self._adapters.finishing.build(work, bench, self._attempt)
             return recipe, image
 
