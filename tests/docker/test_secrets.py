@@ -205,6 +205,7 @@ def test_a_wrong_password_fails_with_a_type_and_says_no_password(
     build = suite.ended(suite.client.build.start(source.url, secrets=["closed"]).name, within=240)
     assert build.failure is not None
     assert build.failure.type == DependencyFailed.type
+    assert any("--secret NAME" in each for each in build.failure.suggestions)
     assert time.monotonic() - began < 120
     for text in files_below(suite.home):
         assert wrong.encode() not in text
