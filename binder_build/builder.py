@@ -25,7 +25,7 @@ from binder_build.network import BuildNetwork
 from binder_build.process import DeadlinePassed, follow
 from binder_build.progress import Event, Note, Progress, Records, squeezed
 from binder_plan.dockerfile import ENVIRONMENT_STAGE, copy_lines
-from binder_plan.recipe import Copy, Kind, Recipe
+from binder_plan.recipe import Kind, Recipe, Run, Step, Write
 from binder_protocol.errors import BuildTimeout, NoSpace
 
 OnEvent = Callable[[Event], None]
@@ -253,9 +253,14 @@ def titles(recipe: Recipe, environment: str | None = None) -> dict[str, str]:
     if environment:
         found[environment] = "environment image"
     for step in recipe.steps:
-        lines = copy_lines(step) if isinstance(step, Copy) else [step.command]
-        found.update({squeezed(line): step.title for line in lines})
+        found.update({squeezed(line): step.title for line in _ends(step)})
     return found
+
+
+def _ends(step: Step) -> list[str]:
+    if isinstance(step, Run):
+        return [step.command]
+    return [step.path] if isinstance(step, Write) else copy_lines(step)
 
 
 def _evidence(job: BuildJob, following: Following) -> Evidence:

@@ -68,6 +68,10 @@ class EnvironmentImages:
             return render(sources=True)
         return recipe
 
+    def is_ready(self, key: str) -> bool:
+        """Whether the environment of that key has its image here."""
+        return self._images.has_buildx() and self._images.exists(f"{ENVIRONMENTS}:{key}")
+
     def ensure(self, recipe: Recipe, render: Render, bench: Workbench) -> tuple[Recipe, str | None]:
         """The recipe to go on with and the name of its environment's image; None where it has none of its own.
 

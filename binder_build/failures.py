@@ -49,9 +49,16 @@ _NO_WHEEL = re.compile(r"building from source is disabled|no usable wheels|[Bb]u
 # What the last lines of a failed installation say, and what helps against it.
 _HINTS: tuple[tuple[str, str], ...] = (
     (
-        r"\b(?:gcc|g\+\+|cc|clang)\b.*(?:not found|no such file)|unable to find a compiler",
+        r"\b(?:gcc|g\+\+|cc|clang)\b.*(?:not found|no such file)|unable to find a compiler"
+        r"|no such file or directory: '[\w.+/-]*(?:gcc|g\+\+|cc|clang)'",
         "name a compiler in apt.txt: build-essential",
     ),
+    (
+        r"can't be had here\. There is Python (?P<version>[\d.]+)\.",
+        r"name Python \g<version>, as python-\g<version> in runtime.txt",
+    ),
+    (r"can't be had here\. There is Python", "operator: name where Pythons can be downloaded (`python_mirror`)"),
+    (r"Hash mismatch", "lock the versions anew: the index has other files than those whose hashes are listed"),
     (r"Python\.h: No such file", "name Python's headers in apt.txt: python3-dev"),
     (r"pg_config", "name PostgreSQL's headers in apt.txt: libpq-dev"),
     (
@@ -65,6 +72,24 @@ _HINTS: tuple[tuple[str, str], ...] = (
     (
         r"not found in the package registry|No matching distribution|there is no version of",
         "check the spelling and the version of the package",
+    ),
+    (
+        r"packages? .* (?:is|are) not available",
+        "check the name of the R package: the snapshot of CRAN of that day doesn't have it",
+    ),
+    (r"there is no package called", "install that R package first, in install.R or by DESCRIPTION"),
+    (
+        r"unable to access index for repository",
+        "choose another day in runtime.txt: no snapshot of CRAN of that day was reached",
+    ),
+    (
+        r"there is no julia-|julia.*wrong checksum",
+        "choose another version of Julia in Project.toml, or try again: Julia's download server didn't have it",
+    ),
+    (r"at \S+\.nix:\d+:\d+", "correct default.nix at the line that the log names"),
+    (
+        r"not found in the Nix search path|unable to download|fetchTarball",
+        "pin and check what default.nix fetches",
     ),
     (r"No solution found|conflict", "loosen the versions that exclude each other"),
     (
@@ -80,6 +105,10 @@ _HINTS: tuple[tuple[str, str], ...] = (
         "name the credential of this package index with the build: --secret NAME",
     ),
     (r"Permission denied", "a step runs as uid 1000, without root's rights: system packages belong in apt.txt"),
+    (
+        r"(?m)(?:\w: (?:command )?not found|env: .{1,80}: No such file or directory)$",
+        "a program is missing in the image: name the package that brings it in apt.txt",
+    ),
     (r"bad interpreter|/bin/(?:ba)?sh\r", "save the script with Unix line ends"),
 )
 
@@ -167,7 +196,8 @@ def _of_step(evidence: Evidence, failure: Failure) -> BuildFailed:
     code = re.search(r"exit code: (\d+)", failure.error)
     how = f"ended with exit code {code[1]}" if code else "failed"
     lines = "\n".join(failure.lines)
-    hints = tuple(hint for pattern, hint in _HINTS if re.search(pattern, lines, re.I))[:3]
+    found = ((re.search(pattern, lines, re.I), hint) for pattern, hint in _HINTS)
+    hints = tuple(match.expand(hint) for match, hint in found if match)[:3]
     installing = kind in (Kind.SYSTEM, Kind.DEPENDENCIES, Kind.PROJECT) or (
         kind is Kind.OTHER and _INSTALLING.search(failure.step) is not None
     )

@@ -124,6 +124,8 @@ def build_app(settings: BuildSettings) -> FastAPI:
 
     resolver = Resolver(ask)
     planner = Planner(
+        store=store,
+        images=images,
         source=source,
         credentials=credentials,
         recipes=recipes,
@@ -204,7 +206,18 @@ def _plan_settings(settings: BuildSettings, network: BuildNetwork, policy: Addre
         index_secret=network.index_secret,
         allow_remote_add=settings.allow_remote_add,
         registry_allowed=policy.allows_literal,
+        mirrors=_mirrors(settings),
     )
+
+
+def _mirrors(settings: BuildSettings) -> dict[str, str]:
+    found = {
+        "python": settings.python_mirror,
+        "python-downloads": settings.python_downloads,
+        "cran": settings.cran_mirror,
+        "julia": settings.julia_mirror,
+    }
+    return {name: address for name, address in found.items() if address is not None}
 
 
 def _secret(value: SecretStr | None) -> str | None:

@@ -13,10 +13,12 @@ from pathlib import Path
 from binder_build.admission import subject_of
 from binder_build.credential_store import CredentialStore
 from binder_build.environment_images import EnvironmentImages
+from binder_build.images import Images
 from binder_build.process import Cancelled
 from binder_build.recipes import Recipes
 from binder_build.repository import Repository, parse_repository
 from binder_build.source import FetchLimits, Revision, Source
+from binder_build.store import AttemptStore
 from binder_plan.tree import Tree
 from binder_protocol.errors import BuildTimeout, Unavailable
 from binder_protocol.models import BuildOptions, BuildRequest, Plan, PlanRequest
@@ -31,6 +33,8 @@ class Planner:
     def __init__(
         self,
         *,
+        store: AttemptStore,
+        images: Images,
         source: Source,
         credentials: CredentialStore,
         recipes: Recipes,
@@ -40,6 +44,8 @@ class Planner:
         limits: FetchLimits,
         seconds: float,
     ) -> None:
+        self._store = store
+        self._images = images
         self._source = source
         self._credentials = credentials
         self._recipes = recipes
@@ -75,18 +81,28 @@ class Planner:
     def _plan(self, request: PlanRequest, repository: Repository, secret: str | None, deadline: float) -> Plan:
         revision = self._source.resolve(repository, credential=secret, seconds=_left(deadline), cancel=self._stopping)
         build = BuildRequest.model_validate(request.model_dump())
-        key = (repository.name, self._recipes.key(subject_of(build, repository), revision))
+        recipe = self._recipes.key(subject_of(build, repository), revision)
+        plan = self._remembered((repository.name, recipe))
+        if plan is None:
+            plan = self._made(repository, request.options, revision, secret, deadline)
+            self._remember((repository.name, recipe), plan)
+        earlier = self._store.with_image(repository.name, recipe)
+        built = earlier is not None and earlier.spec is not None and self._images.exists(earlier.spec.image)
+        ready = self._environments.is_ready(plan.environment) if plan.environment else None
+        return plan.model_copy(update={"built": built, "environment_ready": ready})
+
+    def _remembered(self, key: tuple[str, str]) -> Plan | None:
         with self._lock:
-            remembered = self._plans.get(key)
-            if remembered is not None:
+            plan = self._plans.get(key)
+            if plan is not None:
                 self._plans.move_to_end(key)
-                return remembered
-        plan = self._made(repository, request.options, revision, secret, deadline)
+            return plan
+
+    def _remember(self, key: tuple[str, str], plan: Plan) -> None:
         with self._lock:
             self._plans[key] = plan
             while len(self._plans) > _REMEMBERED:
                 self._plans.popitem(last=False)
-        return plan
 
     def _made(
         self,

@@ -31,7 +31,8 @@ class Recipes:
 
     def key(self, subject: Subject, revision: Revision) -> str:
         """Equal for all attempts that would give the same image. Raises EngineError, or where there is no base."""
-        plan = [self._images.has_buildx(), self._plan.ca, self._plan.index, self._plan.frontends]
+        mirrors = sorted(self._plan.mirrors.items())
+        plan = [self._images.has_buildx(), self._plan.ca, self._plan.index, self._plan.frontends, mirrors]
         facts = [VERSION, subject.settings, revision.commit, revision.subdir, self.base().id, plan]
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 

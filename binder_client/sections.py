@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import date
 
 from binder_client.calls import Calls, Page, request_model
 from binder_client.waiting import Polls, completed, deployed
@@ -52,10 +53,14 @@ class BuildSection:
         force: bool = False,
         credential: str | None = None,
         submodules: bool = False,
+        as_of: date | None = None,
         secrets: Sequence[str] = (),
         sbom: bool = False,
     ) -> Build:
-        """Start a build, join the same one that is under way, or get the finished one of this very commit."""
+        """Start a build, join the same one that is under way, or get the finished one of this very commit.
+
+        With `as_of` no package is installed that was published after that day.
+        """
         body = request_model(
             BuildRequest,
             repository=repository,
@@ -63,7 +68,7 @@ class BuildSection:
             subdir=subdir,
             force=force,
             credential=credential,
-            options={"submodules": submodules, "secrets": list(secrets), "sbom": sbom},
+            options={"submodules": submodules, "as_of": as_of, "secrets": list(secrets), "sbom": sbom},
         )
         return self._calls.one(operations.BUILD_START, Build, body=body)
 
@@ -97,9 +102,17 @@ class BuildSection:
         return self._calls.one(operations.BUILD_CANCEL, Build, name)
 
     def plan(
-        self, repository: str, *, ref: str | None = None, subdir: str | None = None, credential: str | None = None
+        self,
+        repository: str,
+        *,
+        ref: str | None = None,
+        subdir: str | None = None,
+        credential: str | None = None,
+        as_of: date | None = None,
     ) -> Plan:
-        body = request_model(PlanRequest, repository=repository, ref=ref, subdir=subdir, credential=credential)
+        """What a build would do; `as_of`: with no package published after this day."""
+        more = {"credential": credential, "options": as_of and {"as_of": as_of}}
+        body = request_model(PlanRequest, repository=repository, ref=ref, subdir=subdir, **more)
         return self._calls.one(operations.BUILD_PLAN, Plan, body=body)
 
     def lock(self, name: str, *, attempt: int | None = None) -> Lock:

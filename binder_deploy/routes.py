@@ -18,6 +18,9 @@ PAGES, GUARD, STRIP = "binder-pages@file", "binder-guard@file", "binder-strip@fi
 _PREFIX = "binder-"
 _HOST = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]{0,252}[A-Za-z0-9])?|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?")
 _PRIORITY = 1_000
+_FLUSH_INTERVAL = "1ms"
+"""How long the front door may keep what an application has sent. By default up to 100 ms, and an answer's head waits
+for the first of its body, which a server that writes the two apart sends some 40 ms later (Nagle's algorithm)."""
 
 
 def router(identity: str) -> str:
@@ -50,7 +53,11 @@ def route(identity: str, address: tuple[str, int], through: Sequence[str]) -> st
         "middlewares": list(through),
         "service": name,
     }
-    services = {name: {"loadBalancer": {"servers": [{"url": f"http://{host}:{port}"}]}}}
+    balancer = {
+        "servers": [{"url": f"http://{host}:{port}"}],
+        "responseForwarding": {"flushInterval": _FLUSH_INTERVAL},
+    }
+    services = {name: {"loadBalancer": balancer}}
     return json.dumps({"http": {"routers": {name: carried}, "services": services}}) + "\n"
 
 

@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import posixpath
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from binder_plan.recipe import NB_UID, NB_USER, REPO_DIR, Base, Cache, Copy, Kind, Launch, PlanSettings, Run, Step
+from binder_plan.recipe import (
+    NB_UID,
+    NB_USER,
+    REPO_DIR,
+    Base,
+    Cache,
+    Copy,
+    Kind,
+    Launch,
+    PlanSettings,
+    Run,
+    Step,
+    Write,
+)
 
 CA_BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
 NETWORK_CONTEXT = "binder-network"
@@ -71,7 +86,7 @@ def network_mounts(settings: PlanSettings) -> list[str]:
             f"--mount=type=secret,id={each},target={target},mode=0444"
             for each, (_, target) in zip(ids, configured, strict=True)
         ]
-    elif settings.ca or settings.index:
+    elif settings.configured:
         files += configured
     bound = [f"--mount=type=bind,from={NETWORK_CONTEXT},source={name},target={target}" for name, target in files]
     return [*bound, *mounts]
@@ -110,6 +125,15 @@ def copy_lines(step: Copy) -> list[str]:
     return [_copy(owner, paths, posixpath.join(REPO_DIR, directory, "")) for directory, paths in by_directory.items()]
 
 
+def write_lines(step: Write, settings: PlanSettings) -> list[str]:
+    """The instruction that writes a file: not one of its lines can end it, nothing in it is put in for a variable."""
+    if not settings.buildkit:
+        encoded = base64.b64encode(step.text.encode()).decode()
+        return [f"RUN echo {encoded} | base64 --decode >{step.path}"]
+    end = f"BINDER_{hashlib.sha256(step.text.encode()).hexdigest()[:16]}"
+    return [f'COPY --chown={NB_UID}:{NB_UID} <<"{end}" {step.path}', *step.text.rstrip("\n").split("\n"), end]
+
+
 def _copy(owner: str, paths: list[str], target: str) -> str:
     """In the JSON form where a name holds a space."""
     words = [*paths, target]
@@ -129,7 +153,10 @@ def _steps(steps: Iterable[Step], settings: PlanSettings, *, ahead: bool = False
             user = wanted
         waits = ahead and isinstance(step, Run) and step.kind is Kind.DEPENDENCIES
         ahead = ahead and not waits
-        lines += copy_lines(step) if isinstance(step, Copy) else _run(step, settings, waits=waits)
+        if isinstance(step, Run):
+            lines += _run(step, settings, waits=waits)
+        else:
+            lines += copy_lines(step) if isinstance(step, Copy) else write_lines(step, settings)
     if user != NB_USER:
         lines.append(f"USER {NB_USER}")
     return lines

@@ -8,7 +8,10 @@ import json
 from binder_plan.apt import apt_step, parse_apt
 from binder_plan.buildpacks import BUILDPACKS, Buildpack, Detection, Folder, Parts
 from binder_plan.dockerfile import Stages, environment_text, render_dockerfile
-from binder_plan.recipe import ENVIRONMENT_LABEL, Base, Copy, Environment, Kind, PlanSettings, Recipe, Run, Step
+from binder_plan.ignore import dockerignore, own_patterns
+from binder_plan.lfs import lfs_warnings
+from binder_plan.recipe import ENVIRONMENT_LABEL, Base, Copy, Environment, Kind, PlanSettings, Recipe
+from binder_plan.scripts import COMMON, Scripts, find_common, read_scripts
 from binder_plan.tree import Tree
 from binder_protocol.models import IgnoredFile
 
@@ -30,14 +33,14 @@ _KNOWN = (
     "start",
     "install.R",
     "DESCRIPTION",
+    "JuliaProject.toml",
     "Project.toml",
     "REQUIRE",
     "default.nix",
     "package.json",
 )
 _KEY_VERSION = 1  # to be raised whenever the same text and files would give another environment than before
-_COMMON = ("apt.txt", "postBuild", "start")
-_INSTALLING = ("environment.yml", "environment.yaml", "Pipfile", "Pipfile.lock", "setup.py", "install.R", "DESCRIPTION")
+_INSTALLING = ("environment.yml", "environment.yaml")
 
 
 def make_recipe(tree: Tree, base: Base, settings: PlanSettings) -> Recipe:
@@ -46,16 +49,19 @@ def make_recipe(tree: Tree, base: Base, settings: PlanSettings) -> Recipe:
     buildpack, detection = _detect(folder)
     parts = buildpack.render(folder, base, settings)
     common: tuple[str, ...] = ()
+    scripts = Scripts()
     stages = Stages()
     environment: Environment | None = None
     dockerfile = parts.dockerfile
     if dockerfile is None:
-        common = tuple(path for name in _COMMON if (path := folder.find(name)))
-        stages = _stages(folder, parts, settings)
+        common = tuple(path for name in COMMON if (path := find_common(folder, name)))
+        scripts = read_scripts(folder)
+        stages = _stages(folder, parts, scripts, settings)
         environment = _environment(tree, base, stages, settings)
         title = f"Binder, buildpack {buildpack.name}: {detection.reason}"
         dockerfile = render_dockerfile(title, base, stages, settings)
     files = (*detection.files, *common)
+    patterns, doubts = own_patterns(tree)
     ignored = (*parts.ignored, *_ignored(folder, buildpack, {*files, *(each.path for each in parts.ignored)}))
     labels = {} if environment is None else {ENVIRONMENT_LABEL: environment.key}
     return Recipe(
@@ -63,7 +69,7 @@ def make_recipe(tree: Tree, base: Base, settings: PlanSettings) -> Recipe:
         reason=detection.reason,
         files=files,
         dockerfile=dockerfile,
-        dockerignore=None if parts.dockerfile is not None else _dockerignore(tree, stages, common),
+        dockerignore=_dockerignore(tree, patterns, None if parts.dockerfile is not None else stages, files),
         base=base,
         steps=(*stages.ahead, *stages.environment, *stages.contents),
         environment=environment,
@@ -72,7 +78,13 @@ def make_recipe(tree: Tree, base: Base, settings: PlanSettings) -> Recipe:
         versions=parts.versions,
         build_args=parts.build_args,
         ignored=ignored,
-        warnings=(*parts.warnings, *_warnings(buildpack, ignored, settings)),
+        warnings=(
+            *parts.warnings,
+            *scripts.warnings,
+            *doubts,
+            *_warnings(buildpack, ignored, settings),
+            *lfs_warnings(tree),
+        ),
         labels={"org.binder.buildpack": buildpack.name, "org.binder.base": base.id, **labels},
     )
 
@@ -85,23 +97,15 @@ def _detect(folder: Folder) -> tuple[Buildpack, Detection]:
     raise AssertionError("the last buildpack fits every repository")
 
 
-def _stages(folder: Folder, parts: Parts, settings: PlanSettings) -> Stages:
-    apt = folder.find("apt.txt")
+def _stages(folder: Folder, parts: Parts, scripts: Scripts, settings: PlanSettings) -> Stages:
+    apt = find_common(folder, "apt.txt")
     named = parse_apt(folder.tree.text(apt), apt) if apt else ()
     packages = tuple(dict.fromkeys([*parts.packages, *named]))
     system = (apt_step(packages, settings),) if packages else ()
-    contents: list[Step] = [Copy(Kind.CONTENTS, "copy the repository", (".",)), *parts.after]
-    post_build = folder.find("postBuild")
-    if post_build:
-        folder.tree.text(post_build)  # a link out of the repository is refused here
-        contents.append(Run(Kind.POST_BUILD, f"run {post_build}", f"chmod +x {post_build} && ./{post_build}"))
-    start = folder.find("start")
-    if start:
-        folder.tree.text(start)
     return Stages(
         ahead=parts.ahead if system and settings.buildkit else (),
         environment=(*system, *parts.before),
-        contents=tuple(contents),
+        contents=(Copy(Kind.CONTENTS, "copy the repository", (".",)), *parts.after, *scripts.steps),
         variables=parts.variables,
         launch=parts.launch,
     )
@@ -117,14 +121,13 @@ def _environment(tree: Tree, base: Base, stages: Stages, settings: PlanSettings)
     return Environment(hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:32])
 
 
-def _dockerignore(tree: Tree, stages: Stages, common: tuple[str, ...]) -> str:
-    """The repository's own .dockerignore, but never at the cost of a file that the build needs."""
-    name = next((each for each in (".dockerignore", ".containerignore") if tree.is_file(each)), None)
-    own = tree.text(name).rstrip("\n").split("\n") if name else []
+def _dockerignore(tree: Tree, own: list[str], stages: Stages | None, files: tuple[str, ...]) -> str | None:
+    """None leaves it to the builder, which knows .dockerignore alone. Without `stages`, a Dockerfile of its own."""
+    if stages is None:
+        return "\n".join([*own, ""]) if tree.is_file(".containerignore") or tree.is_file(".dockerignore") else None
     steps = (*stages.environment, *stages.contents)
     copied = [path for step in steps if isinstance(step, Copy) for path in step.paths if path != "."]
-    needed = dict.fromkeys([*copied, *common])
-    return "\n".join([".git", "**/.git", *own, *(f"!{path}" for path in needed if own)]) + "\n"
+    return dockerignore(own, [*copied, *files])
 
 
 def _ignored(folder: Folder, buildpack: Buildpack, used: set[str]) -> tuple[IgnoredFile, ...]:
@@ -136,7 +139,7 @@ def _ignored(folder: Folder, buildpack: Buildpack, used: set[str]) -> tuple[Igno
             if buildpack.name != "dockerfile" and name in _INSTALLING:
                 reason = "this version of Binder doesn't read it"
             found.append(IgnoredFile(path=path, reason=reason))
-        if not folder.is_root and name in folder.tree.names() and not folder.tree.is_directory(name):
+        if not folder.is_root and folder.tree.has(name) and not folder.tree.is_directory(name):
             found.append(IgnoredFile(path=name, reason=f"{folder.path}/ takes the place of the root"))
     return tuple(found)
 

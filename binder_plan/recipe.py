@@ -40,6 +40,16 @@ class Copy:
 
 
 @dataclass(frozen=True, slots=True)
+class Write:
+    """A file that the plan itself made, at an absolute path of the image, owned by the user."""
+
+    kind: Kind
+    title: str
+    path: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Run:
     """A shell command in `REPO_DIR`. `caches` are directories kept between builds, and the name of each.
 
@@ -67,7 +77,7 @@ class Cache:
     root: bool = False
 
 
-Step = Copy | Run
+Step = Copy | Write | Run
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +143,11 @@ class PlanSettings:
     as_of: str | None = None
     secrets: tuple[str, ...] = ()
     indexes: tuple[str, ...] = ()
+
+    @property
+    def configured(self) -> bool:
+        """Whether steps that reach package indexes are given files that say how."""
+        return self.ca or self.index or bool(self.indexes)
 
     @property
     def private(self) -> bool:

@@ -5,11 +5,17 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
+from collections import deque
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from binder_protocol.errors import InvalidRepository
 
 MAX_READ = 1_000_000
+# What a system lacks it doesn't need: Windows has no links that `open` follows without a look, no pipes in directories.
+_FLAGS = ("O_NOFOLLOW", "O_NONBLOCK", "O_CLOEXEC", "O_BINARY")
+_READING = os.O_RDONLY | sum(getattr(os, name, 0) for name in _FLAGS)
 
 
 class Tree:
@@ -38,19 +44,44 @@ class Tree:
         place = self._place(path)
         return place is not None and place.is_file()
 
+    def real(self, path: str) -> str:
+        """Where `path`, which must be inside the tree, is when links are followed; the root is empty."""
+        return "/".join(self._found(path).relative_to(self.root).parts)
+
     def names(self, directory: str = ".") -> list[str]:
         """The names in a directory, sorted; empty where there is none."""
         place = self._place(directory)
         if place is None or not place.is_dir():
             return []
-        return sorted(entry.name for entry in os.scandir(place) if entry.name.lower() != ".git")
+        try:
+            return sorted(entry.name for entry in place.iterdir() if entry.name.lower() != ".git")
+        except OSError:  # one that may not be read
+            return []
+
+    def sizes(self, limit: int) -> Iterator[tuple[str, int]]:
+        """Paths and sizes of regular files, those next to the top first, among the first `limit` entries.
+
+        Links are not followed; a directory that may not be read is passed over.
+        """
+        waiting, seen = deque([""]), 0
+        while waiting:
+            directory = waiting.popleft()
+            with suppress(OSError), os.scandir(self.root / directory) as entries:
+                for entry in entries:
+                    seen += 1
+                    if seen > limit:
+                        return
+                    if entry.is_dir(follow_symlinks=False):
+                        waiting += [] if entry.name.lower() == ".git" else [f"{directory}{entry.name}/"]
+                    elif entry.is_file(follow_symlinks=False):
+                        yield f"{directory}{entry.name}", entry.stat(follow_symlinks=False).st_size
 
     def text(self, path: str) -> str:
         """The text of a file that decides the build, at most 1 MB of UTF-8 (or UTF-16 with its mark), as `\\n` lines.
 
         Raises `InvalidRepository` for anything else: links out of the tree, devices, other encodings.
         """
-        data = _read(self._found(path), path)
+        data = self.data(path)
         encoding = "utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
         try:
             text = data.decode(encoding)
@@ -60,9 +91,18 @@ class Tree:
             raise InvalidRepository(f"{path} is not a text file", suggestions=(f"save {path} as UTF-8 text",))
         return text.replace("\r\n", "\n")
 
+    def data(self, path: str) -> bytes:
+        """The file's bytes, at most 1 MB. Raises `InvalidRepository` where `text` would, but for its contents."""
+        return _read(self._found(path), path)
+
     def digest(self, path: str) -> str:
-        """A hash of the file's contents. Raises `InvalidRepository` where `text` would, but for its contents."""
-        return hashlib.sha256(_read(self._found(path), path)).hexdigest()
+        """A hash of the file's contents. Raises as `data`."""
+        return hashlib.sha256(self.data(path)).hexdigest()
+
+    def is_executable(self, path: str) -> bool:
+        """Whether `path` is a file that may be run; where files have no such mark, every one may."""
+        place = self._place(path)
+        return place is not None and os.access(place, os.X_OK)
 
     def _found(self, path: str) -> Path:
         place = self._place(path)
@@ -83,7 +123,13 @@ class Tree:
 
 
 def _read(place: Path, path: str) -> bytes:
-    descriptor = os.open(place, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        descriptor = os.open(place, _READING)
+    except OSError as error:
+        reason = error.strerror or "no reason is given"
+        raise InvalidRepository(
+            f"{path} can't be read: {reason}", suggestions=(f"put a plain file at {path}",)
+        ) from None
     with open(descriptor, "rb") as file:  # noqa: PTH123 - a descriptor, opened so that a pipe can't block
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise InvalidRepository(f"{path} is not a regular file", suggestions=(f"put a plain file at {path}",))

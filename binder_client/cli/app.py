@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from binder_client.cli import account, applications, building, credentials, launching
+from binder_client.cli import account, applications, building, credentials, launching, planning
 from binder_client.cli.exits import EXPLAINED
 from binder_client.cli.output import tolerant
 from binder_client.cli.session import Choice
@@ -79,7 +79,7 @@ def _make() -> typer.Typer:
         applications.stop,
         applications.extend,
         applications.templates,
-        building.plan,
+        planning.plan,
         building.cancel,
         applications.health,
         account.login,

@@ -1,4 +1,4 @@
-"""`build`, `plan`, `cancel`, and the way of a build that commands share."""
+"""`build`, `cancel`, and the way of a build that commands share."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -18,12 +19,16 @@ from binder_client.cli.session import session
 
 if TYPE_CHECKING:
     from binder_client.client import Client
-    from binder_protocol.models import Build, Plan
+    from binder_protocol.models import Build
 
 _MAX_SECRET = 65_536
 
 Force = Annotated[bool, typer.Option("--force", help="Build even where this commit has an image.")]
 Submodules = Annotated[bool, typer.Option("--submodules", help="Fetch the repository's submodules too.")]
+AsOf = Annotated[
+    datetime | None,
+    typer.Option("--as-of", formats=["%Y-%m-%d"], help="Install no package published after this day."),
+]
 CancelOnInterrupt = Annotated[
     bool, typer.Option("--cancel-on-interrupt", help="Ctrl-C cancels the build instead of leaving it running.")
 ]
@@ -47,6 +52,7 @@ class Source:
     force: bool = False
     submodules: bool = False
     credential: str | None = None
+    as_of: date | None = None
     secrets: tuple[str, ...] = ()
     sbom: bool = False
 
@@ -69,6 +75,7 @@ def build(
     follow: Annotated[bool, typer.Option("--follow/--no-follow", help="Follow the build to its end.")] = True,
     cancel_on_interrupt: CancelOnInterrupt = False,
     submodules: Submodules = False,
+    as_of: AsOf = None,
     credential_stdin: CredentialStdin = False,
     secret: Secrets = None,
     lock: Annotated[bool, typer.Option("--lock", help="Print the versions that were installed, alone.")] = False,
@@ -95,7 +102,8 @@ def build(
     if ((lock or sbom) and not follow) or (lock and sbom):
         raise typer.BadParameter("--lock and --sbom print what the finished build has; one at a time")
     credential = secret_from_stdin() if credential_stdin else None
-    source = Source(repository, ref, subdir, force, submodules, credential, tuple(secret or ()), sbom)
+    day = None if as_of is None else as_of.date()
+    source = Source(repository, ref, subdir, force, submodules, credential, day, tuple(secret or ()), sbom)
     with session(context, output) as client:
         if follow:
             built = built_from(client, source, Following(quiet, plain, cancel_on_interrupt), output)
@@ -108,30 +116,6 @@ def build(
             output.json(client.build.sbom(built.name, attempt=built.attempt).document)
         else:
             output.result(built, _lines(built))
-
-
-def plan(
-    context: typer.Context,
-    repository: Repository,
-    ref: Ref = None,
-    subdir: Subdir = None,
-    dockerfile: Annotated[bool, typer.Option("--dockerfile", help="Print the Dockerfile alone.")] = False,
-    credential_stdin: CredentialStdin = False,
-    as_json: AsJson = False,
-) -> None:
-    """Say what would be built, without building.
-
-    \b
-    Examples:
-      binder-client plan owner/repo
-      binder-client plan owner/repo --dockerfile > Dockerfile
-    """
-    output = Output(as_json=as_json)
-    credential = secret_from_stdin() if credential_stdin else None
-    with session(context, output) as client:
-        planned = client.build.plan(repository, ref=ref, subdir=subdir, credential=credential)
-        text = planned.dockerfile.splitlines()
-        output.result(planned, text if dockerfile else [*_plan_lines(planned), "", *text])
 
 
 def cancel(
@@ -155,6 +139,7 @@ def start(client: Client, source: Source) -> Build:
         force=source.force,
         credential=source.credential,
         submodules=source.submodules,
+        as_of=source.as_of,
         secrets=source.secrets,
         sbom=source.sbom,
     )
@@ -211,20 +196,3 @@ def _lines(built: Build) -> Iterator[str]:
     yield f"image     {built.image or '-'}"
     yield f"template  {built.template or '-'}"
     yield f"launch it: binder-client deploy {built.template or built.name}"
-
-
-def _plan_lines(planned: Plan) -> Iterator[str]:
-    yield f"name       {planned.name}"
-    if planned.commit:
-        yield f"commit     {planned.commit}"
-    yield f"buildpack  {planned.buildpack}: {planned.reason}"
-    yield f"files      {', '.join(planned.files) or '-'}"
-    if planned.base:
-        yield f"base       {planned.base}"
-    yield f"port       {planned.port}"
-    for name, version in planned.versions.items():
-        yield f"{name:<10} {version}"
-    for ignored in planned.ignored:
-        yield f"ignored    {ignored.path}: {ignored.reason}"
-    for warning in planned.warnings:
-        yield f"warning    {warning}"

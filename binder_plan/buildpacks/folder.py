@@ -21,8 +21,9 @@ class Folder:
 
     @classmethod
     def of(cls, tree: Tree) -> Folder:
-        """Raises `InvalidRepository` where there are both `binder` and `.binder`."""
-        found = [name for name in ("binder", ".binder") if tree.is_directory(name)]
+        """Where one is a link, what it leads to. Raises `InvalidRepository` where there are both of them."""
+        # A file can't be copied by way of a link before the repository brings the link itself.
+        found = list(dict.fromkeys(tree.real(name) for name in ("binder", ".binder") if tree.is_directory(name)))
         if len(found) > 1:
             raise InvalidRepository(
                 "the repository has both binder/ and .binder/", suggestions=("keep one of the two directories",)
@@ -69,6 +70,25 @@ class Parts:
     warnings: tuple[str, ...] = ()
     dockerfile: str | None = None
     build_args: dict[str, str] = field(default_factory=dict)
+
+
+def joined(*parts: Parts) -> Parts:
+    """What several buildpacks add, in this order; it starts as the first one says that says anything.
+
+    Steps of which a cache is shared by repositories belong before those that run a repository's code.
+    """
+    return Parts(
+        packages=tuple(name for each in parts for name in each.packages),
+        ahead=tuple(step for each in parts for step in each.ahead),
+        before=tuple(step for each in parts for step in each.before),
+        after=tuple(step for each in parts for step in each.after),
+        variables={name: value for each in parts for name, value in each.variables.items()},
+        versions={name: value for each in parts for name, value in each.versions.items()},
+        launch=next((each.launch for each in parts if each.launch != Launch()), Launch()),
+        wheels_only=any(each.wheels_only for each in parts),
+        ignored=tuple(file for each in parts for file in each.ignored),
+        warnings=tuple(warning for each in parts for warning in each.warnings),
+    )
 
 
 class Buildpack(Protocol):

@@ -1,100 +1,124 @@
-"""requirements.txt and pyproject.toml, installed by uv into the base's environment.
+"""Python environments by the files of pip, pipenv, uv and poetry, all installed by uv.
 
 What the repository's contents don't matter for comes before them: a change of a notebook installs nothing again.
 """
 
 from __future__ import annotations
 
-import re
-import tomllib
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import replace
 
 from binder_plan.buildpacks.folder import Detection, Folder, Parts
-from binder_plan.recipe import Base, Copy, Kind, PlanSettings, Step
-from binder_plan.requirements import Requirements, read_requirements
+from binder_plan.interpreters import Interpreter, interpreter
+from binder_plan.listings import Listing, find_listing
+from binder_plan.project import Project, read_project
+from binder_plan.python_version import Chosen, from_range, from_version, parse_runtime, parse_version_file
+from binder_plan.recipe import Base, Copy, Kind, PlanSettings, Step, Write
 from binder_plan.uv import download_dependencies, install_dependencies, install_project, wheels_only
-from binder_protocol.errors import InvalidRepository
 from binder_protocol.models import IgnoredFile
 
-_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
+_LISTINGS = ("Pipfile.lock", "Pipfile", "requirements.txt", "pylock.toml", "uv.lock", "poetry.lock")
 
 
 class Python:
-    """requirements.txt decides; a pyproject.toml in the root is installed, too, where it describes a package."""
+    """One file lists what to install; the root is installed, too, where it is a package."""
 
     name = "python"
 
     def detect(self, folder: Folder) -> Detection | None:
-        requirements = folder.find("requirements.txt")
-        project = _project_file(folder)
-        if requirements:
-            return Detection(f"{requirements} names Python packages", tuple(filter(None, (requirements, project))))
+        found = [path for name in _LISTINGS if (path := folder.find(name)) and _counts(folder, name)]
+        project = read_project(folder, lambda _: True).path
+        runtime = folder.find("runtime.txt")
+        if runtime and parse_runtime(folder.tree.text(runtime), runtime) is None:
+            runtime = None
+        files = tuple(filter(None, [*found[:1], project, runtime]))
+        if found:
+            return Detection(f"{found[0]} names Python packages", files)
         if project:
-            return Detection(f"{project} describes a Python project", (project,))
-        return None
+            return Detection(f"{project} describes a Python project", files)
+        return Detection(f"{runtime} names a version of Python", files) if runtime else None
 
     def render(self, folder: Folder, base: Base, settings: PlanSettings) -> Parts:
-        requirements = folder.find("requirements.txt")
-        found = read_requirements(folder.tree, requirements) if requirements else Requirements((), whole=False)
-        project = _project(folder, alone=requirements is None) if _project_file(folder) else _Project()
-        files, listed = list(found.files), [f"--requirement {requirements}"] if requirements else []
-        after: list[Step] = []
-        if found.whole:
-            after.append(install_project(settings, f"install {requirements}", listed.pop()))
-            files = []
-        if project.listed:
-            files.append("pyproject.toml")
-            listed.append("--requirement pyproject.toml")
-        if project.package:
-            after.append(install_project(settings, "install the project", project.arguments))
-        title = f"install {' and '.join(each.removeprefix('--requirement ') for each in listed)}"
-        arguments = " ".join(listed)
-        copy = Copy(Kind.DEPENDENCIES, f"copy {', '.join(files)}", tuple(files))
-        ignored = IgnoredFile(path="pyproject.toml", reason="it has no [build-system]; requirements.txt decides")
+        project = read_project(folder, settings.registry_allowed)
+        listing = find_listing(folder, project, settings.registry_allowed)
+        chosen = choose(folder, listing, project, base)
+        python = interpreter(chosen, base, settings)
+        before, ahead, after = _listed(listing, python, settings) if listing and listing.asks else ((), (), ())
+        if project.package and not (listing and listing.has_project):
+            after = (*after, install_project(settings, "install the project", project.arguments, python.prefix))
+        before = (*python.steps, *before)
+        used = {listing.path} if listing else set()
+        if project.path and (project.package or (listing and listing.uses_pyproject)):
+            used.add(project.path)
         return Parts(
-            ahead=(copy, download_dependencies(settings, title, arguments)) if listed and wheels_only(settings) else (),
-            before=(copy, *install_dependencies(settings, title, arguments)) if listed else (),
-            after=tuple(after),
-            wheels_only=bool(listed) and wheels_only(settings),
-            versions={"python": base.python},
-            ignored=(ignored,) if _project_file(folder) and not project.listed and not project.package else (),
+            ahead=ahead if wheels_only(settings) and chosen.is_base else (),
+            before=before,
+            after=after,
+            variables=python.variables,
+            wheels_only=bool(before) and wheels_only(settings),
+            versions={"python": chosen.version},
+            ignored=_ignored(folder, listing, used),
+            warnings=(*chosen.warnings, *(listing.warnings if listing else ())),
         )
 
 
-def _project_file(folder: Folder) -> str | None:
-    """The root's pyproject.toml, where it is more than the settings of some tools."""
-    path = folder.find("pyproject.toml") if folder.is_root else None
-    if path is None or not {"project", "build-system"} & _toml(folder, path).keys():
-        return None
-    return path
+def choose(folder: Folder, listing: Listing | None, project: Project, base: Base) -> Chosen:
+    """By the first that says it: Pipfile, runtime.txt, `.python-version`, requires-python; else the base's."""
+    if listing and listing.python:
+        return from_version(listing.python, listing.path, base)
+    runtime, version_file = folder.find("runtime.txt"), folder.find(".python-version")
+    wanted = parse_runtime(folder.tree.text(runtime), runtime) if runtime else None
+    if runtime and wanted:
+        return from_version(wanted, runtime, base)
+    warnings: tuple[str, ...] = ()
+    if version_file:
+        wanted = parse_version_file(folder.tree.text(version_file))
+        if wanted:
+            return from_version(wanted, version_file, base)
+        warnings = (f"{version_file} names no version of Python 3: it has no effect",)
+    ranges = [(listing.path, listing.python_range)] if listing else []
+    for source, wanted_range in [*ranges, (project.path, project.python)]:
+        if source and wanted_range is not None:
+            return replace(from_range(wanted_range, source, base), warnings=warnings)
+    return Chosen(base.python, warnings=warnings)
 
 
-@dataclass(frozen=True, slots=True)
-class _Project:
-    """What pyproject.toml asks for. `listed`: its dependencies are known without building it; `package`: it is one."""
-
-    listed: bool = False
-    package: bool = False
-    arguments: str = ""
-
-
-def _project(folder: Folder, *, alone: bool) -> _Project:
-    """As uv has it, what has no [build-system] is no package."""
-    facts = _toml(folder, "pyproject.toml")
-    project = facts.get("project")
-    project = project if isinstance(project, dict) else {}
-    package = "build-system" in facts
-    dynamic = project.get("dynamic")
-    listed = "dependencies" in project and not (isinstance(dynamic, list) and "dependencies" in dynamic)
-    # uv would take a package of this directory out of its cache as long as pyproject.toml is as old.
-    name = project.get("name")
-    fresh = f"--refresh-package {name} " if isinstance(name, str) and _NAME.fullmatch(name) else ""
-    return _Project(listed and (alone or package), package, "--no-deps --reinstall ." if listed else f"{fresh}.")
+def _listed(
+    listing: Listing, python: Interpreter, settings: PlanSettings
+) -> tuple[tuple[Step, ...], tuple[Step, ...], tuple[Step, ...]]:
+    """The steps of a listing: before the contents, ahead of them, and after them."""
+    title = f"install {listing.title}"
+    writes = [
+        Write(Kind.DEPENDENCIES, f"write {path.rpartition('/')[2]}", path, text) for path, text in listing.written
+    ]
+    if listing.whole:
+        before, ahead, _ = _listed(listing.first, python, settings) if listing.first else ((), (), ())
+        install = install_project(settings, title, listing.arguments, python.prefix, export=listing.export)
+        return before, ahead, (*writes, install)
+    copies = [Copy(Kind.DEPENDENCIES, f"copy {', '.join(listing.files)}", listing.files)] if listing.files else []
+    given: tuple[Step, ...] = (*copies, *writes)
+    installs = install_dependencies(settings, title, listing.arguments, python.prefix, export=listing.export)
+    download = download_dependencies(settings, title, listing.arguments, python.prefix, export=listing.export)
+    return (*given, *installs), (*given, download), ()
 
 
-def _toml(folder: Folder, path: str) -> dict[str, Any]:
-    try:
-        return tomllib.loads(folder.tree.text(path))
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise InvalidRepository(f"{path} is not valid TOML: {error}"[:300], suggestions=(f"correct {path}",)) from None
+def _counts(folder: Folder, name: str) -> bool:
+    """uv.lock and poetry.lock say nothing without their pyproject.toml."""
+    return name not in ("uv.lock", "poetry.lock") or folder.find("pyproject.toml") is not None
+
+
+def _ignored(folder: Folder, listing: Listing | None, used: set[str]) -> tuple[IgnoredFile, ...]:
+    found = []
+    for name in (*_LISTINGS, "pyproject.toml", "setup.py"):
+        path = folder.find(name)
+        if path is None or path in used:
+            continue
+        if not _counts(folder, name):
+            reason = "there is no pyproject.toml beside it"
+        elif name == "pyproject.toml":
+            reason = f"it has no [build-system]; {listing.path} decides" if listing else "it describes no package"
+        elif name == "setup.py":
+            reason = "it is in a binder directory" if not folder.is_root else "pyproject.toml says how it is built"
+        else:
+            reason = f"{listing.path} decides" if listing else "another file decides"
+        found.append(IgnoredFile(path=path, reason=reason))
+    return tuple(found)

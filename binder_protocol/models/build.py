@@ -140,7 +140,9 @@ class Plan(WireModel):
     """What a build of this commit would do. `files` decided it; `dockerfile` is the generated or found text.
 
     `environment` is the key of all that comes before the repository's contents: commits and repositories of one key
-    share what was installed. `versions` are those that were chosen.
+    share what was installed. `versions` are those that were chosen. `built`: this commit has an image here, and a build
+    would be answered at once; `environment_ready`: its environment has one, and a build would install nothing. Both are
+    absent where no server was asked.
     """
 
     name: str
@@ -154,6 +156,8 @@ class Plan(WireModel):
     dockerfile: str
     base: str | None = None
     environment: str | None = None
+    environment_ready: bool | None = None
+    built: bool | None = None
     port: int
     command: list[str] | None = None
     health_path: str | None = None

@@ -179,6 +179,50 @@ def test_a_binder_directory_hides_a_start_script_of_the_root(base: str, reposito
     assert started(base, repository, "echo", "seen").strip() == "seen"
 
 
+@pytest.mark.parametrize(
+    ("text", "mode"),
+    [
+        ('words=(one two); export SAID="${words[1]}"; exec "$@"\n', 0o755),
+        ('words=(one two); export SAID="${words[1]}"; exec "$@"\n', 0o644),
+        ('#!/bin/bash\nwords=(one two); export SAID="${words[1]}"; exec "$@"\n', 0o644),
+        ("#!/usr/bin/env python3\nimport os, sys\nos.execvpe(sys.argv[1], sys.argv[1:], {'SAID': 'two'})\n", 0o755),
+    ],
+    ids=["no-first-line", "plain-file", "not-executable", "python"],
+)
+def test_a_start_script_runs_whatever_it_is_written_in(base: str, repository: Path, text: str, mode: int) -> None:
+    (repository / "start").write_text(text)
+    (repository / "start").chmod(mode)
+    assert started(base, repository, "sh", "-c", 'echo "$SAID"').strip() == "two"
+
+
+def test_repositories_learn_where_they_answer(base: str) -> None:
+    variables = "echo $JUPYTERHUB_SERVICE_PREFIX $JUPYTERHUB_USER ${JUPYTERHUB_API_TOKEN-}"
+    below = docker("run", "--rm", "--env", f"BINDER_BASE_PATH={BASE_PATH}", base, "sh", "-c", variables)
+    assert below.split() == [BASE_PATH, "jovyan"]
+    assert docker("run", "--rm", base, "sh", "-c", variables).split() == ["/", "jovyan"]
+
+
+def test_what_repositories_expect_is_where_they_look_for_it(base: str) -> None:
+    said = inside(base, "for tool in less unzip wget bzip2 xz; do command -v $tool; done; echo $NB_PYTHON_PREFIX")
+    assert said.split()[-1] == "/opt/binder/env"
+    assert len(said.split()) == 6
+    assert inside(base, "/srv/conda/envs/notebook/bin/python -c 'import sys; print(sys.prefix)'").strip() in (
+        "/opt/binder/env",
+        "/srv/conda/envs/notebook",
+    )
+
+
+def test_a_user_may_install_for_himself(base: str) -> None:
+    script = """
+    place=$(python -m site --user-site)
+    mkdir -p "$place"
+    echo 'print("mine")' >"$place/mine.py"
+    python -c 'import mine'
+    pip install --quiet --user --dry-run --no-index pip
+    """
+    assert inside(base, script).strip() == "mine"
+
+
 def test_its_user_may_change_the_environment(base: str) -> None:
     script = """
     place=$(python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')

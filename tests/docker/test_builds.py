@@ -248,3 +248,16 @@ def test_a_plan_says_what_would_be_built_and_builds_nothing(
     began = time.monotonic()
     assert suite.client.build.plan(source.url) == plan
     assert time.monotonic() - began < 1
+    assert plan.built is False
+
+
+def test_a_plan_says_what_is_there_already(suite: Suite, git: GitServer) -> None:
+    source = git.create("own/ready", {"requirements.txt": f"six\n# {NONCE} ready\n"})
+    before = suite.client.build.plan(source.url)
+    assert (before.built, before.environment_ready) == (False, False)
+    suite.completed(source.url)
+    after = suite.client.build.plan(source.url)
+    assert (after.built, after.environment_ready) == (True, True)
+    source.commit({"a.ipynb": NOTEBOOK})
+    changed = suite.client.build.plan(source.url)
+    assert (changed.built, changed.environment_ready) == (False, True)

@@ -94,6 +94,10 @@ def test_the_light_client_needs_no_server_library(wheel: Path, tmp_path: Path) -
     refused = run(binaries / "binder-client", "--url", "http://127.0.0.1:1", "fetch", "--json", cwd=tmp_path)
     assert refused.returncode == 5
     assert json.loads(refused.stderr)["type"] == "refused"
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder/requirements.txt").write_text("six\n")
+    planned = run(binaries / "binder-client", "plan", "./folder", cwd=tmp_path)
+    assert (planned.returncode, "requirements.txt names Python packages" in planned.stdout) == (0, True)
     lacking = run(binaries / "binder-control", "status", cwd=tmp_path)
     assert (lacking.returncode, "pip install 'binder[server]'" in lacking.stderr) == (1, True)
     script = f"""

@@ -74,6 +74,7 @@ def settings(home: Path, **more: Any) -> BuildSettings:
         "allow_hosts": ["127.0.0.1"],
         "ca_bundle": HOST_CA if HOST_CA.exists() else None,
         "min_free_bytes": 0,
+        "base_image": os.environ.get("BINDER_TEST_BASE", "binder-base:latest"),
     }
     return BuildSettings.model_validate(given | more)
 

@@ -214,8 +214,48 @@ def test_a_plan_is_shown(server: Stub, run: Run) -> None:
         "ignored": [{"path": "Pipfile", "reason": "requirements.txt comes first"}],
     }
     server.on("POST /plans", planned)
-    assert "ignored    Pipfile: requirements.txt comes first" in run("plan", "owner/repo").out
+    assert "ignored      Pipfile: requirements.txt comes first" in run("plan", "owner/repo").out
     assert run("plan", "owner/repo", "--dockerfile").out == "FROM base\nRUN true\n"
+
+
+def test_a_plan_says_what_a_build_would_find(server: Stub, run: Run) -> None:
+    planned = {
+        "name": "owner-repo",
+        "repository": "r",
+        "commit": "a" * 40,
+        "buildpack": "python",
+        "reason": "requirements.txt",
+        "files": ["requirements.txt"],
+        "dockerfile": "FROM base\n",
+        "environment": "e" * 32,
+        "environment-ready": True,
+        "built": True,
+        "versions": {"python": "3.13"},
+        "port": 8888,
+        "command": ["serve", "--now"],
+        "health-path": "/ready",
+        "warnings": ["look out"],
+    }
+    fresh = {**planned, "built": False, "environment-ready": False}
+    server.on("POST /plans", planned, fresh)
+    assert run("plan", "owner/repo", "--as-of", "2026-02-03").out.splitlines() == [
+        "name         owner-repo",
+        f"commit       {'a' * 40}, built before: a build is answered at once",
+        "buildpack    python: requirements.txt",
+        "files        requirements.txt",
+        "python       3.13",
+        f"environment  {'e' * 32} is there already: nothing is installed",
+        "command      serve --now",
+        "port         8888",
+        "health       /ready",
+        "warning      look out",
+        "",
+        "FROM base",
+    ]
+    assert server.seen[-1].body["options"]["as-of"] == "2026-02-03"
+    lines = run("plan", "owner/repo").out.splitlines()
+    assert f"commit       {'a' * 40}" in lines
+    assert f"environment  {'e' * 32} has to be made" in lines
 
 
 def test_health_that_is_down_shows_in_the_exit_code(server: Stub, run: Run) -> None:

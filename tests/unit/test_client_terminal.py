@@ -252,7 +252,9 @@ def test_a_log_line_that_the_terminal_cannot_show_ends_no_command(server: Stub, 
 
 
 _WITHOUT_POSIX = """
-import sys
+import os, sys
+for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_CLOEXEC"):
+    delattr(os, name)
 HIDDEN = {"fcntl", "termios", "pwd", "grp", "resource", "tty", "pty", "syslog", "spwd", "crypt", "nis", "readline"}
 for name in HIDDEN:
     sys.modules.pop(name, None)
@@ -273,15 +275,19 @@ main()
         (["login", "{url}", "--key-stdin"], "takes the key"),
         (["build", "owner/repo"], "owner/repo at"),
         (["api", "build", "status", "owner-repo"], "completed"),
+        (["plan", "{folder}"], "requirements.txt names Python packages"),
     ],
 )
 def test_no_posix_module_is_on_the_clients_way(
-    server: Stub, environment: dict[str, str], arguments: list[str], shown: str
+    server: Stub, environment: dict[str, str], tmp_path: Path, arguments: list[str], shown: str
 ) -> None:
     _a_build(server)
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "requirements.txt").write_text("six\n")
     server.on("GET /builds", Reply([]))
     ran = subprocess.run(
-        [sys.executable, "-c", _WITHOUT_POSIX, *(each.format(url=server.url) for each in arguments)],
+        [sys.executable, "-c", _WITHOUT_POSIX, *(each.format(url=server.url, folder=folder) for each in arguments)],
         env=environment,
         input="s3cret\n",
         capture_output=True,

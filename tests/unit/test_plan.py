@@ -83,7 +83,7 @@ def test_the_dockerfile_is_the_expected_one(case: str, tmp_path: Path, request: 
 def test_contents_come_after_everything_that_does_not_need_them(tmp_path: Path) -> None:
     files, settings = CASES["everything"]
     kinds = [step.kind for step in recipe(tmp_path, files, **settings).steps]
-    assert kinds == [Kind.SYSTEM, Kind.DEPENDENCIES, Kind.DEPENDENCIES, Kind.CONTENTS, Kind.POST_BUILD]
+    assert kinds == [Kind.SYSTEM, Kind.DEPENDENCIES, Kind.DEPENDENCIES, Kind.CONTENTS, Kind.CONTENTS, Kind.POST_BUILD]
 
 
 def test_the_order_of_precedence(tmp_path: Path) -> None:
@@ -223,3 +223,35 @@ def test_whatever_apt_txt_holds_only_plain_words_come_out(text: str) -> None:
     for package in packages:
         assert package[0].isalnum()
         assert set(package) <= set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.+-:=~")
+
+
+# --- Git LFS --------------------------------------------------------------------------------------------------------
+
+POINTER = f"version https://git-lfs.github.com/spec/v1\noid sha256:{'a1' * 32}\nsize 1234567\n"
+
+
+def test_pointers_of_git_lfs_are_told_of(tmp_path: Path) -> None:
+    files = {"data/big file.csv": POINTER, "a.bin": POINTER, "note.txt": POINTER + "text", "small": POINTER[:50]}
+    (warning,) = recipe(tmp_path, files).warnings
+    assert warning.startswith("a.bin, data/big file.csv: the contents are in Git LFS")
+    assert "postBuild" in warning
+
+
+def test_many_pointers_are_told_of_in_short(tmp_path: Path) -> None:
+    (warning,) = recipe(tmp_path, {f"{number:04}.csv": POINTER for number in range(40)}).warnings
+    assert warning.startswith("0000.csv, 0001.csv, 0002.csv, 0003.csv, 0004.csv and 35 more: ")
+
+
+def test_a_link_out_of_the_repository_is_no_pointer(tmp_path: Path) -> None:
+    (tmp_path / "outside").write_text(POINTER)
+    tree = write(tmp_path / "tree", {"a": ""})
+    (tmp_path / "tree/link").symlink_to("../outside")
+    (tmp_path / "tree/loop").symlink_to(".")
+    assert make_recipe(tree, BASE, PlanSettings()).warnings == ()
+
+
+def test_the_search_for_pointers_has_an_end(tmp_path: Path) -> None:
+    tree = write(tmp_path, {f"d{number % 7}/{number}": "" for number in range(50)} | {"top": "1"})
+    assert len(list(tree.sizes(20))) == 20
+    assert next(iter(tree.sizes(20))) == ("top", 1)
+    assert len(list(tree.sizes(1_000))) == 51

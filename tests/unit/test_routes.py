@@ -66,7 +66,14 @@ def test_an_application_s_route_is_its_path_alone() -> None:
                 "service": f"binder-{ID}",
             }
         },
-        "services": {f"binder-{ID}": {"loadBalancer": {"servers": [{"url": "http://172.18.0.2:8888"}]}}},
+        "services": {
+            f"binder-{ID}": {
+                "loadBalancer": {
+                    "servers": [{"url": "http://172.18.0.2:8888"}],
+                    "responseForwarding": {"flushInterval": "1ms"},
+                }
+            }
+        },
     }
 
 

@@ -10,7 +10,7 @@ USER jovyan
 COPY --chown=1000:1000 requirements.txt /home/jovyan/
 
 # install requirements.txt
-RUN UV_NO_CACHE=1 UV_COMPILE_BYTECODE=0 uv pip install --no-progress --color never --python /opt/binder/env --requirement requirements.txt && /opt/binder/env/bin/python /opt/binder/libexec/finish.py /opt/binder/env
+RUN UV_NO_CACHE=1 UV_COMPILE_BYTECODE=0 /usr/local/bin/uv pip install --no-progress --color never --python /opt/binder/env --requirement requirements.txt && /opt/binder/env/bin/python /opt/binder/libexec/finish.py /opt/binder/env
 
 FROM environment
 

@@ -5,9 +5,14 @@ FROM binder-base:latest AS environment
 USER jovyan
 COPY --chown=1000:1000 pyproject.toml /home/jovyan/
 
-# install pyproject.toml
+# write requirements.txt
+COPY --chown=1000:1000 <<"BINDER_fe2547fe2604b445" /opt/binder/env/share/requirements.txt
+six
+BINDER_fe2547fe2604b445
+
+# install what requirements.txt names and pyproject.toml
 RUN --mount=type=cache,id=binder-uv-scope,target=/tmp/uv-cache,sharing=shared,uid=1000,gid=1000 \
-    UV_CACHE_DIR=/tmp/uv-cache UV_COMPILE_BYTECODE=0 uv pip install --no-progress --color never --python /opt/binder/env --requirement pyproject.toml && /opt/binder/env/bin/python /opt/binder/libexec/finish.py /opt/binder/env
+    UV_CACHE_DIR=/tmp/uv-cache UV_COMPILE_BYTECODE=0 /usr/local/bin/uv pip install --no-progress --color never --python /opt/binder/env --requirement /opt/binder/env/share/requirements.txt --requirement pyproject.toml && /opt/binder/env/bin/python /opt/binder/libexec/finish.py /opt/binder/env
 
 FROM environment
 
@@ -17,8 +22,4 @@ COPY --chown=1000:1000 . /home/jovyan/
 
 # install requirements.txt
 RUN --mount=type=cache,id=binder-uv-scope,target=/tmp/uv-cache,sharing=shared,uid=1000,gid=1000 \
-    UV_CACHE_DIR=/tmp/uv-cache UV_COMPILE_BYTECODE=0 uv pip install --no-progress --color never --python /opt/binder/env --requirement requirements.txt && /opt/binder/env/bin/python /opt/binder/libexec/finish.py /opt/binder/env
-
-# install the project
-RUN --mount=type=cache,id=binder-uv-scope,target=/tmp/uv-cache,sharing=shared,uid=1000,gid=1000 \
-    UV_CACHE_DIR=/tmp/uv-cache UV_COMPILE_BYTECODE=0 uv pip install --no-progress --color never --python /opt/binder/env --no-deps --reinstall . && /opt/binder/env/bin/python /opt/binder/libexec/finish.py /opt/binder/env
+    UV_CACHE_DIR=/tmp/uv-cache UV_COMPILE_BYTECODE=0 /usr/local/bin/uv pip install --no-progress --color never --python /opt/binder/env --requirement requirements.txt && /opt/binder/env/bin/python /opt/binder/libexec/finish.py /opt/binder/env

@@ -7,7 +7,7 @@ COPY --chown=1000:1000 requirements.txt pyproject.toml /home/jovyan/
 
 # download for: install requirements.txt and pyproject.toml
 RUN --mount=type=cache,id=binder-wheels,target=/tmp/uv-cache,sharing=shared,uid=1000,gid=1000 \
-    UV_CACHE_DIR=/tmp/uv-cache UV_COMPILE_BYTECODE=0 UV_LINK_MODE=symlink uv pip install --no-progress --color never --quiet --no-build --python /opt/binder/env --target /tmp/ahead --requirement requirements.txt --requirement pyproject.toml 2>/dev/null || true
+    UV_CACHE_DIR=/tmp/uv-cache UV_NO_CONFIG=1 UV_COMPILE_BYTECODE=0 UV_LINK_MODE=symlink /usr/local/bin/uv pip install --no-progress --color never --quiet --no-build --python /opt/binder/env --target /tmp/ahead --requirement requirements.txt --requirement pyproject.toml 2>/dev/null || true
 
 FROM binder-base:latest AS environment
 
@@ -24,7 +24,7 @@ COPY --chown=1000:1000 requirements.txt pyproject.toml /home/jovyan/
 # install requirements.txt and pyproject.toml
 RUN --mount=type=bind,from=ahead,source=/home/jovyan,target=/tmp/binder-ahead \
     --mount=type=cache,id=binder-wheels,target=/tmp/uv-cache,sharing=shared,uid=1000,gid=1000 \
-    UV_CACHE_DIR=/tmp/uv-cache UV_COMPILE_BYTECODE=0 uv pip install --no-progress --color never --no-build --python /opt/binder/env --requirement requirements.txt --requirement pyproject.toml
+    UV_CACHE_DIR=/tmp/uv-cache UV_NO_CONFIG=1 UV_COMPILE_BYTECODE=0 /usr/local/bin/uv pip install --no-progress --color never --no-build --python /opt/binder/env --requirement requirements.txt --requirement pyproject.toml
 
 # compile bytecode, note versions
 RUN /opt/binder/env/bin/python /opt/binder/libexec/finish.py /opt/binder/env
@@ -37,4 +37,4 @@ COPY --chown=1000:1000 . /home/jovyan/
 
 # install the project
 RUN --mount=type=cache,id=binder-uv-scope,target=/tmp/uv-cache,sharing=shared,uid=1000,gid=1000 \
-    UV_CACHE_DIR=/tmp/uv-cache UV_COMPILE_BYTECODE=0 uv pip install --no-progress --color never --python /opt/binder/env --no-deps --reinstall . && /opt/binder/env/bin/python /opt/binder/libexec/finish.py /opt/binder/env
+    UV_CACHE_DIR=/tmp/uv-cache UV_COMPILE_BYTECODE=0 /usr/local/bin/uv pip install --no-progress --color never --python /opt/binder/env --no-deps --reinstall . && /opt/binder/env/bin/python /opt/binder/libexec/finish.py /opt/binder/env

@@ -1,0 +1,1 @@
+doubled <- function() 2 * answer()
