@@ -254,6 +254,10 @@ def titles(recipe: Recipe, environment: str | None = None) -> dict[str, str]:
         found[environment] = "environment image"
     for step in recipe.steps:
         found.update({squeezed(line): step.title for line in _ends(step)})
+        for tool in step.tools if isinstance(step, Run) else ():
+            found.update({f"COPY <<END {tool.path}/{name}": f"hand over {name}" for name in tool.files})
+            if tool.run is not None:
+                found[squeezed(tool.run.command)] = tool.run.title
     return found
 
 

@@ -91,13 +91,16 @@ _HINTS: tuple[tuple[str, str], ...] = (
         r"not found in the Nix search path|unable to download|fetchTarball",
         "pin and check what default.nix fetches",
     ),
-    (r"No solution found|conflict", "loosen the versions that exclude each other"),
+    (r"No candidates were found for", "check the spelling, the version and the channel of the package"),
+    (r"could not find subdir", "check the name of the channel"),
+    (r"No solution found|conflict|cannot be installed because", "loosen the versions that exclude each other"),
     (
         r"invalid peer certificate|CERTIFICATE_VERIFY_FAILED|certificate verify failed",
         "operator: give the build this network's CA bundle (`ca_bundle`)",
     ),
     (
-        r"Temporary failure in name|failed to lookup address|Connection refused|Network is unreachable|timed out",
+        r"Temporary failure in name|failed to lookup address|Connection refused|Network is unreachable|timed out"
+        r"|error sending request",
         "try again: the package server didn't answer",
     ),
     (

@@ -214,6 +214,7 @@ def _mirrors(settings: BuildSettings) -> dict[str, str]:
     found = {
         "python": settings.python_mirror,
         "python-downloads": settings.python_downloads,
+        "conda": settings.conda_channel_alias,
         "cran": settings.cran_mirror,
         "julia": settings.julia_mirror,
     }

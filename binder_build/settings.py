@@ -33,10 +33,11 @@ class BuildSettings(ServiceSettings):
     Environments are shared there, too, by all hosts with that setting. `build_cache`, of the same form, is where the
     steps of repositories' own Dockerfiles are shared. What is there is trusted.
     `memory`, `cpu` and `pids` bind a build's steps; `frontends`: the frontend that a Dockerfile names is pulled.
-    `ca_bundle`, `index_url` and proxies reach the steps and leave no trace in the image. `python_mirror` and
-    `python_downloads` are where Pythons that the base image hasn't come from: uv's UV_PYTHON_INSTALL_MIRROR and
-    UV_PYTHON_DOWNLOADS_JSON_URL. `cran_mirror` holds snapshots of CRAN by their day, as CRAN_MIRROR/2025-06-30, and is
-    named in images of R; `julia_mirror` is laid out as Julia's own download server.
+    `ca_bundle`, `index_url` and proxies reach the steps and leave no trace in the image. Mirrors show in plans and
+    logs: `python_mirror` and `python_downloads` are where Pythons that the base image hasn't come from (uv's
+    UV_PYTHON_INSTALL_MIRROR and UV_PYTHON_DOWNLOADS_JSON_URL); `conda_channel_alias` is asked in the stead of
+    conda.anaconda.org; `cran_mirror` holds snapshots of CRAN by their day, as CRAN_MIRROR/2025-06-30, and is named in
+    images of R; `julia_mirror` is laid out as Julia's own download server.
 
     Disk: below `min_free_bytes` the images least recently used are removed, and without success no build starts.
     Of each name the newest good image and `keep_images` before it are kept in any case. A log holds `log_bytes`, and
@@ -81,6 +82,7 @@ class BuildSettings(ServiceSettings):
     index_url: SecretStr | None = None
     python_mirror: str | None = Field(default=None, pattern=_MIRROR)
     python_downloads: str | None = Field(default=None, pattern=_MIRROR)
+    conda_channel_alias: str | None = Field(default=None, pattern=_MIRROR)
     http_proxy: SecretStr | None = None
     https_proxy: SecretStr | None = None
     no_proxy: str | None = None

@@ -21,6 +21,7 @@ from binder_plan.recipe import (
     PlanSettings,
     Run,
     Step,
+    Tool,
     Write,
 )
 
@@ -52,7 +53,7 @@ def environment_text(base: Base, stages: Stages, settings: PlanSettings) -> str:
     """The stages before the repository's contents; empty where nothing comes before them."""
     if not stages.environment and not stages.variables:
         return ""
-    lines: list[str] = []
+    lines = [line for tool in _tools(stages.environment) for line in _tool(tool, base, settings)]
     if stages.ahead:
         lines += [f"FROM {base.reference} AS {AHEAD_STAGE}", *_steps(stages.ahead, settings), ""]
     lines += [f"FROM {base.reference} AS {ENVIRONMENT_STAGE}", *_variables(stages.variables)]
@@ -164,12 +165,35 @@ def _steps(steps: Iterable[Step], settings: PlanSettings, *, ahead: bool = False
 
 def _run(step: Run, settings: PlanSettings, *, waits: bool) -> list[str]:
     mounts = [f"--mount=type=bind,from={AHEAD_STAGE},source={REPO_DIR},target={_AHEAD}"] if waits else []
+    mounts += [f"--mount=type=bind,from={_stage(each)},source={each.path},target={each.path}" for each in step.tools]
     mounts += [_cache(cache) for cache in step.caches if settings.buildkit]
     mounts += [] if step.alone else [*network_mounts(settings), *_secret_mounts(step, settings)]
     command = step.command
     if settings.ca and settings.buildkit and not step.alone:
         command = f"export {' '.join(f'{name}={CA_BUNDLE}' for name in _CA_VARIABLES)}; {command}"
     return ["RUN " + " \\\n    ".join([*mounts, command])]
+
+
+def _tools(steps: Iterable[Step]) -> list[Tool]:
+    """Each once."""
+    return list({tool.name: tool for step in steps if isinstance(step, Run) for tool in step.tools}.values())
+
+
+def _tool(tool: Tool, base: Base, settings: PlanSettings) -> list[str]:
+    """Its stage. No file ends before its end: the word that ends it stands on none of its lines."""
+    if tool.run is not None:
+        return [f"FROM {base.reference} AS {_stage(tool)}", *_steps([tool.run], settings), ""]
+    lines = [f"FROM scratch AS {_stage(tool)}"]
+    for name, text in tool.files.items():
+        end = "END"
+        while end in text:
+            end += "_"
+        lines += [f'COPY <<"{end}" {tool.path}/{name}', text.rstrip("\n"), end]
+    return [*lines, ""]
+
+
+def _stage(tool: Tool) -> str:
+    return f"tool-{tool.name}"
 
 
 def _cache(cache: Cache) -> str:

@@ -20,6 +20,9 @@ _KNOWN = (
     "Dockerfile",
     "environment.yml",
     "environment.yaml",
+    "conda-lock.yml",
+    "pixi.toml",
+    "pixi.lock",
     "requirements.txt",
     "pyproject.toml",
     "uv.lock",
@@ -40,7 +43,6 @@ _KNOWN = (
     "package.json",
 )
 _KEY_VERSION = 1  # to be raised whenever the same text and files would give another environment than before
-_INSTALLING = ("environment.yml", "environment.yaml")
 
 
 def make_recipe(tree: Tree, base: Base, settings: PlanSettings) -> Recipe:
@@ -136,8 +138,6 @@ def _ignored(folder: Folder, buildpack: Buildpack, used: set[str]) -> tuple[Igno
         path = folder.find(name)
         if path and path not in used:
             reason = f"the {'Dockerfile' if buildpack.name == 'dockerfile' else buildpack.name + ' buildpack'} decides"
-            if buildpack.name != "dockerfile" and name in _INSTALLING:
-                reason = "this version of Binder doesn't read it"
             found.append(IgnoredFile(path=path, reason=reason))
         if not folder.is_root and folder.tree.has(name) and not folder.tree.is_directory(name):
             found.append(IgnoredFile(path=name, reason=f"{folder.path}/ takes the place of the root"))

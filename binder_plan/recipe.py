@@ -51,7 +51,7 @@ class Write:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A shell command in `REPO_DIR`. `caches` are directories kept between builds, and the name of each.
+    """A shell command in `REPO_DIR`. `caches` are directories kept between builds; `tools` are seen by it alone.
 
     `alone`: it needs no network, and no secret of the build.
     """
@@ -62,6 +62,20 @@ class Run:
     root: bool = False
     caches: tuple[Cache, ...] = ()
     alone: bool = False
+    tools: tuple[Tool, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """What a step needs and no image keeps: the directory `path`, made in a stage of this name, and only read.
+
+    Either `run` fills it, on the base image, or it holds `files`, by their names.
+    """
+
+    name: str
+    path: str
+    run: Run | None = None
+    files: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -138,3 +138,9 @@ def _inside(path: str, directory: str, where: str) -> str:
             f"{where}: this leads out of the repository", suggestions=("name a file or directory inside it",)
         )
     return posixpath.relpath(place, REPO_DIR)
+
+
+def needs_files(line: str, current: str, where: str, allowed: Allowed) -> bool:
+    """Whether a line of requirements, in the file `current`, names files of the repository. Raises as above."""
+    said = _read(line, current, where, allowed)
+    return said.whole or bool(said.includes)

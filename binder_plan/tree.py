@@ -13,6 +13,7 @@ from pathlib import Path
 from binder_protocol.errors import InvalidRepository
 
 MAX_READ = 1_000_000
+_MAX_HASHED = 64_000_000
 # What a system lacks it doesn't need: Windows has no links that `open` follows without a look, no pipes in directories.
 _FLAGS = ("O_NOFOLLOW", "O_NONBLOCK", "O_CLOEXEC", "O_BINARY")
 _READING = os.O_RDONLY | sum(getattr(os, name, 0) for name in _FLAGS)
@@ -76,12 +77,12 @@ class Tree:
                     elif entry.is_file(follow_symlinks=False):
                         yield f"{directory}{entry.name}", entry.stat(follow_symlinks=False).st_size
 
-    def text(self, path: str) -> str:
-        """The text of a file that decides the build, at most 1 MB of UTF-8 (or UTF-16 with its mark), as `\\n` lines.
+    def text(self, path: str, limit: int = MAX_READ) -> str:
+        """The text of a file that decides the build: at most `limit` bytes of UTF-8, or UTF-16 with its mark.
 
-        Raises `InvalidRepository` for anything else: links out of the tree, devices, other encodings.
+        Its lines end in `\\n`. Raises `InvalidRepository` for others: links out of the tree, devices, other encodings.
         """
-        data = self.data(path)
+        data = self.data(path, limit)
         encoding = "utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
         try:
             text = data.decode(encoding)
@@ -91,13 +92,13 @@ class Tree:
             raise InvalidRepository(f"{path} is not a text file", suggestions=(f"save {path} as UTF-8 text",))
         return text.replace("\r\n", "\n")
 
-    def data(self, path: str) -> bytes:
-        """The file's bytes, at most 1 MB. Raises `InvalidRepository` where `text` would, but for its contents."""
-        return _read(self._found(path), path)
+    def data(self, path: str, limit: int = MAX_READ) -> bytes:
+        """The file's bytes, at most `limit`. Raises `InvalidRepository` where `text` would, but for its contents."""
+        return _read(self._found(path), path, limit)
 
     def digest(self, path: str) -> str:
         """A hash of the file's contents. Raises as `data`."""
-        return hashlib.sha256(self.data(path)).hexdigest()
+        return hashlib.sha256(self.data(path, _MAX_HASHED)).hexdigest()
 
     def is_executable(self, path: str) -> bool:
         """Whether `path` is a file that may be run; where files have no such mark, every one may."""
@@ -122,7 +123,7 @@ class Tree:
         return None if any(part.lower() == ".git" for part in place.relative_to(self.root).parts) else place
 
 
-def _read(place: Path, path: str) -> bytes:
+def _read(place: Path, path: str, limit: int) -> bytes:
     try:
         descriptor = os.open(place, _READING)
     except OSError as error:
@@ -133,7 +134,7 @@ def _read(place: Path, path: str) -> bytes:
     with open(descriptor, "rb") as file:  # noqa: PTH123 - a descriptor, opened so that a pipe can't block
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise InvalidRepository(f"{path} is not a regular file", suggestions=(f"put a plain file at {path}",))
-        data = file.read(MAX_READ + 1)
-    if len(data) > MAX_READ:
-        raise InvalidRepository(f"{path} is larger than 1 MB", suggestions=(f"make {path} smaller",))
+        data = file.read(limit + 1)
+    if len(data) > limit:
+        raise InvalidRepository(f"{path} is larger than {limit // 1_000_000} MB", suggestions=(f"make {path} smaller",))
     return data

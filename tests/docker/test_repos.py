@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 import subprocess
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from functools import cache
 from pathlib import Path
 
 import docker
@@ -17,6 +18,7 @@ from tests.support.building import Suite, build_suite
 from tests.support.cases import Case, cases
 from tests.support.git_server import GitServer, git_server
 from tests.support.stub_host import ADDRESS, served, stub_address
+from tests.support.stubs import STUBS
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(900)]
 
@@ -41,6 +43,11 @@ def stub() -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
+def stubs(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    return cache(lambda name: STUBS[name](tmp_path_factory.mktemp(name)))
+
+
+@pytest.fixture(scope="module")
 def suite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Suite]:
     with build_suite(tmp_path_factory.mktemp("home")) as suite:
         yield suite
@@ -56,14 +63,16 @@ def test_a_repository(
     request: pytest.FixtureRequest,
 ) -> None:
     with ExitStack() as stack:
-        address = ""
+        address, directory = "", None
         if case.stub:
             request.getfixturevalue("stub")
-            address = stack.enter_context(served(case.directory.with_suffix(".stub"), ADDRESS))
+            made = request.getfixturevalue("stubs")(case.stub) if isinstance(case.stub, str) else None
+            directory = made or case.directory.with_suffix(".stub")
+            address = stack.enter_context(served(directory, ADDRESS))
         if case.settings:
             given = {name: _filled(value, address) for name, value in case.settings.items()}
             suite = stack.enter_context(build_suite(tmp_path, **given))
-        url = _publish(case, git, address)
+        url = _publish(case, git, address, directory)
         build = _built(suite, case, url)
         text = "\n".join(line.text for line in suite.log(build))
         for pattern in case.log:
@@ -77,9 +86,9 @@ def test_a_repository(
         _verify(build, case)
 
 
-def _publish(case: Case, git: GitServer, stub: str) -> str:
+def _publish(case: Case, git: GitServer, stub: str, served: Path | None) -> str:
     repository = git.create(f"repos/{case.name}-{uuid.uuid4().hex[:6]}")
-    for name, (content, mode) in case.files(stub).items():
+    for name, (content, mode) in case.files(stub, served).items():
         place = repository.work / name
         place.parent.mkdir(parents=True, exist_ok=True)
         if mode == 0o120000:

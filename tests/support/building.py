@@ -76,6 +76,8 @@ def settings(home: Path, **more: Any) -> BuildSettings:
         "min_free_bytes": 0,
         "base_image": os.environ.get("BINDER_TEST_BASE", "binder-base:latest"),
     }
+    if base := os.environ.get("BINDER_TEST_BASE"):
+        given["base_image"] = base
     return BuildSettings.model_validate(given | more)
 
 

@@ -13,10 +13,7 @@ RUN --mount=type=cache,id=binder-wheels,target=/tmp/uv-cache,sharing=shared,uid=
     export SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt REQUESTS_CA_BUNDLE=/etc/ssl/certs/ca-certificates.crt PIP_CERT=/etc/ssl/certs/ca-certificates.crt NODE_EXTRA_CA_CERTS=/etc/ssl/certs/ca-certificates.crt; UV_CACHE_DIR=/tmp/uv-cache UV_CONFIG_FILE=/etc/uv/uv.toml UV_COMPILE_BYTECODE=0 /usr/local/bin/uv export --quiet --frozen --no-header --no-annotate --no-emit-project --output-file /tmp/uv-exported.txt && UV_CACHE_DIR=/tmp/uv-cache UV_CONFIG_FILE=/etc/uv/uv.toml UV_COMPILE_BYTECODE=0 /usr/local/bin/uv pip install --no-progress --color never --requirement /tmp/uv-exported.txt --no-build --python /opt/binder/env && rm -f /tmp/uv-exported.txt
 
 # compile bytecode, note versions
-RUN --mount=type=bind,from=binder-network,source=ca.crt,target=/etc/ssl/certs/ca-certificates.crt \
-    --mount=type=bind,from=binder-network,source=pip.conf,target=/etc/pip.conf \
-    --mount=type=bind,from=binder-network,source=uv.toml,target=/etc/uv/uv.toml \
-    export SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt REQUESTS_CA_BUNDLE=/etc/ssl/certs/ca-certificates.crt PIP_CERT=/etc/ssl/certs/ca-certificates.crt NODE_EXTRA_CA_CERTS=/etc/ssl/certs/ca-certificates.crt; /opt/binder/env/bin/python /opt/binder/libexec/finish.py /opt/binder/env
+RUN /opt/binder/env/bin/python /opt/binder/libexec/finish.py /opt/binder/env
 
 FROM environment
 

@@ -1,0 +1,47 @@
+# Binder, buildpack conda: conda-lock.yml locks a conda environment
+FROM binder-base:latest AS tool-rattler
+
+# make py-rattler ready
+USER jovyan
+RUN --mount=type=cache,id=binder-wheels,target=/tmp/uv-cache,sharing=shared,uid=1000,gid=1000 \
+    UV_CACHE_DIR=/tmp/uv-cache UV_COMPILE_BYTECODE=0 uv pip install --no-progress --color never --no-build --python /opt/binder/env --target /tmp/binder-rattler py-rattler==0.28.0
+
+FROM scratch AS tool-conda
+COPY <<"END" /tmp/binder-conda/conda.py
+(the program)
+END
+COPY <<"END" /tmp/binder-conda/request.json
+{"channels": ["https://conda.anaconda.org/conda-forge"], "locked": [{"md5": "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb", "url": "https://conda.anaconda.org/conda-forge/linux-64/r-base-4.4.1-h1_0.conda"}], "mirrors": {}, "pip": [], "variables": {}}
+END
+
+FROM binder-base:latest AS environment
+ENV PATH="/home/jovyan/.local/bin:/srv/conda/envs/notebook/bin:/opt/binder/env/bin:/opt/binder/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+ENV CONDA_DIR="/srv/conda"
+ENV CONDA_PREFIX="/srv/conda/envs/notebook"
+ENV CONDA_DEFAULT_ENV="/srv/conda/envs/notebook"
+ENV NB_PYTHON_PREFIX="/srv/conda/envs/notebook"
+ENV KERNEL_PYTHON_PREFIX="/srv/conda/envs/notebook"
+ENV JUPYTER_PATH="/srv/conda/envs/notebook/share/jupyter"
+ENV JUPYTER_CONFIG_PATH="/opt/binder/env/etc/jupyter"
+ENV VIRTUAL_ENV=""
+ENV BASH_ENV="/srv/conda/envs/notebook/share/binder/activate.sh"
+
+# make the environment's directory
+USER root
+RUN rm -f /srv/conda/envs/notebook && install -d -o 1000 -g 1000 /srv/conda /srv/conda/envs /srv/conda/envs/notebook
+
+# install the conda environment of conda-lock.yml
+USER jovyan
+RUN --mount=type=bind,from=tool-rattler,source=/tmp/binder-rattler,target=/tmp/binder-rattler \
+    --mount=type=bind,from=tool-conda,source=/tmp/binder-conda,target=/tmp/binder-conda \
+    --mount=type=cache,id=binder-conda-0d14d2fe2a26741a,target=/tmp/conda-cache,sharing=shared,uid=1000,gid=1000 \
+    PYTHONPATH=/tmp/binder-rattler /opt/binder/env/bin/python /tmp/binder-conda/conda.py /tmp/binder-conda/request.json /srv/conda/envs/notebook /tmp/conda-cache
+
+# compile bytecode, note versions
+RUN [ ! -x /srv/conda/envs/notebook/bin/python ] || /srv/conda/envs/notebook/bin/python /opt/binder/libexec/finish.py /srv/conda/envs/notebook || true
+
+FROM environment
+
+# copy the repository
+USER jovyan
+COPY --chown=1000:1000 . /home/jovyan/
