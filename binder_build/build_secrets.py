@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import quote, quote_plus, urlsplit
 
+from binder_plan.dockerfile import secret_id
+
 HIDDEN = "***"
 _SHORTEST = 6
 _WRAPPED = (64, 76)  # where openssl and base64 break their lines
@@ -30,14 +32,22 @@ class Index:
 
 @dataclass(frozen=True, slots=True)
 class BuildSecrets:
-    """`values` are files at /run/secrets by their names, `indexes` are further package indexes."""
+    """`values` are files at /run/secrets by their names, `indexes` are further package indexes.
+
+    `scope`: whose build it is, as in the settings of its plan.
+    """
 
     values: Mapping[str, str] = field(default_factory=dict, repr=False)
     indexes: Mapping[str, Index] = field(default_factory=dict)
+    scope: str = ""
 
     @property
     def empty(self) -> bool:
         return not self.values and not self.indexes
+
+    def files(self) -> dict[str, bytes]:
+        """The values by the ids that mounts name."""
+        return {secret_id(name, self.scope): value.encode() for name, value in self.values.items()}
 
     def redactor(self) -> Redactor:
         """For what the steps print."""

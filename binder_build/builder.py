@@ -164,7 +164,6 @@ class Builder:
 
     def _with_buildx(self, job: BuildJob, following: Following, group: str | None) -> int:
         network = self._network.with_indexes(job.secrets.indexes)
-        values = {name: value.encode() for name, value in job.secrets.values.items()}
         run = Buildx(
             context=job.context / job.recipe.context,
             dockerfile=job.write(),
@@ -173,7 +172,7 @@ class Builder:
             labels=job.labels,
             build_args=job.recipe.build_args,
             proxies=self._network.proxy_arguments(),
-            secrets=written_secrets(job.work, {**network.secrets(), **values}),
+            secrets=written_secrets(job.work, {**network.secrets(), **job.secrets.files()}),
             contexts=_contexts(network_context(network, job.work), job),
             target=job.target,
             builder=self._name,

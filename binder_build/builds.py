@@ -70,7 +70,7 @@ class Builds:
         repository = parse_repository(request.repository, request.ref, request.subdir)
         subject = subject_of(request, repository)
         self._credentials.secret(request.credential, repository)
-        self._credentials.for_build(request.options.secrets)
+        self._credentials.for_build(request.options.secrets, repository)
         revision = self._resolver.resolve(repository, request.credential, within=self._answer_seconds)
         recipe = None if revision is None else self._recipes.key(subject, revision)
         if recipe is not None and not request.force:

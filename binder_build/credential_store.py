@@ -103,8 +103,8 @@ class CredentialStore:
             raise RequestError(f"there is no credential of this name for {repository.host}", suggestions=_ADD)
         return secret
 
-    def for_build(self, names: Sequence[str]) -> BuildSecrets:
-        """What the steps of a build get by these names. Raises RequestError, which names the one that isn't there."""
+    def for_build(self, names: Sequence[str], repository: Repository) -> BuildSecrets:
+        """What the steps of its build get by these names. Raises RequestError, which names the one that isn't there."""
         values: dict[str, str] = {}
         indexes: dict[str, Index] = {}
         for name in names:
@@ -115,7 +115,7 @@ class CredentialStore:
                 indexes[name] = Index(found.url, found.user, found.secret)
             else:
                 values[name] = found.secret
-        return BuildSecrets(values, indexes)
+        return BuildSecrets(values, indexes, repository.name)
 
     def _for_git(self, name: str) -> tuple[str | None, str]:
         found = self._open(name)

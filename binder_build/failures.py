@@ -103,6 +103,10 @@ _HINTS: tuple[tuple[str, str], ...] = (
         r"|error sending request",
         "try again: the package server didn't answer",
     ),
+    (
+        r"401 Unauthorized|403 Forbidden|valid authentication credentials",
+        "name the credential of this package index with the build: --secret NAME",
+    ),
     (r"Permission denied", "a step runs as uid 1000, without root's rights: system packages belong in apt.txt"),
     (
         r"\bconda: (?:command )?not found",

@@ -12,7 +12,7 @@ from pathlib import Path
 from binder_build.build_secrets import BuildSecrets
 from binder_build.collection import Collection
 from binder_build.credential_store import CredentialStore
-from binder_build.dates import date_files
+from binder_build.dates import bounded, date_files
 from binder_build.documents import Documents
 from binder_build.environment_images import EnvironmentImages, Render, Workbench
 from binder_build.finished_images import FinishedImages, Work
@@ -134,7 +134,7 @@ class Pipeline:
                 cancel=self._job.cancel,
                 on_note=self._recorder.note,
             )
-            date_files(checkout.path, checkout.committed_at)
+            date_files(checkout.path, bounded(checkout.committed_at))
             return checkout
 
     def _plan(self, checkout: Checkout, revision: Revision) -> Recipe:
@@ -166,7 +166,7 @@ class Pipeline:
             )
             render = self._render(checkout, revision)
             recipe, environment = self._adapters.environments.ensure(recipe, render, bench)
-            work = Work(recipe, environment, reference, self._labels(revision), checkout.committed_at)
+            work = Work(recipe, environment, reference, self._labels(revision), bounded(checkout.committed_at))
             image = self._adapters.finishing.build(work, bench, self._attempt)
             return recipe, image
 
@@ -218,7 +218,8 @@ class Pipeline:
 
     @cached_property
     def _secrets(self) -> BuildSecrets:
-        return self._adapters.credentials.for_build(self._attempt.subject.request.options.secrets)
+        options = self._attempt.subject.request.options
+        return self._adapters.credentials.for_build(options.secrets, self._repository)
 
     def _secret(self) -> str | None:
         return self._adapters.credentials.secret(self._attempt.subject.request.credential, self._repository)

@@ -217,6 +217,9 @@ class Progress:
     def _vertex(self, record: dict[str, Any]) -> Iterator[Event]:
         digest, name = str(record.get("digest", "")), str(record.get("name", ""))
         if name.startswith(_CACHE_STEPS):
+            error = self._redact(clean(str(record.get("error") or "").replace("\n", " ")))
+            if error and "not found" not in error:
+                yield Note(f"warning: the steps of other hosts are not shared: {error}")
             return
         vertex = self._vertices.get(digest)
         if vertex is None:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 PATHS = {
-    "build": ("builds", "plans"),
+    "build": ("builds", "plans", "credentials"),
     "registry": ("templates",),
     "deploy": ("applications", "preload", "capacity"),
     "health": ("health",),

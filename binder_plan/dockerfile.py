@@ -32,7 +32,7 @@ NPM_REGISTRY = "/run/binder-npm-registry"
 ENVIRONMENT_STAGE, AHEAD_STAGE = "environment", "ahead"
 CA_VARIABLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "PIP_CERT", "NODE_EXTRA_CA_CERTS")
 _AHEAD = "/tmp/binder-ahead"  # noqa: S108 - a path in the image
-_SECRETS = "/run/secrets"
+SECRETS = "/run/secrets"
 _WITH_SECRETS = (Kind.DEPENDENCIES, Kind.PROJECT, Kind.POST_BUILD)
 
 
@@ -105,11 +105,20 @@ def index_secret_id(name: str, indexes: Iterable[str]) -> str:
     return "+".join([f"binder-{name}", *sorted(indexes)])
 
 
+def secret_id(name: str, scope: str) -> str:
+    """BuildKit's id of a secret: another one in another `scope`, for it would answer a step of the same text from its
+    cache to somebody who doesn't have the secret."""
+    return f"own-{scope}-{name}"
+
+
 def _secret_mounts(step: Run, settings: PlanSettings) -> list[str]:
     if step.kind not in _WITH_SECRETS or not settings.buildkit:
         return []
     owner = f"mode=0400,uid={NB_UID},gid={NB_UID}"
-    return [f"--mount=type=secret,id={name},target={_SECRETS}/{name},{owner}" for name in settings.secrets]
+    return [
+        f"--mount=type=secret,id={secret_id(name, settings.cache_scope)},target={SECRETS}/{name},{owner}"
+        for name in settings.secrets
+    ]
 
 
 def copy_lines(step: Copy) -> list[str]:

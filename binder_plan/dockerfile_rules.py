@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from binder_plan.dockerfile import network_mounts
+from binder_plan.dockerfile import SECRETS, network_mounts, secret_id
 from binder_plan.instructions import Instruction, directives, expand, instructions
 from binder_plan.recipe import PlanSettings
 from binder_protocol.errors import BadRepoSource, InvalidRepository
@@ -31,8 +31,8 @@ def check(text: str, path: str, arguments: dict[str, str], settings: PlanSetting
 def prepared(text: str, settings: PlanSettings) -> tuple[str, tuple[str, ...]]:
     """The text to build, and what is to be said about its changes.
 
-    RUN steps get this host's CA bundle and indexes, and caches of this scope's own; the line of a frontend is left out
-    unless this host pulls frontends.
+    RUN steps get this host's CA bundle and indexes, and caches and secrets of this scope's own; the line of a frontend
+    is left out unless this host pulls frontends.
     """
     warnings: list[str] = []
     lines = text.split("\n")
@@ -50,23 +50,47 @@ def prepared(text: str, settings: PlanSettings) -> tuple[str, tuple[str, ...]]:
 
 def _prepare_run(lines: list[str], instruction: Instruction, mounts: str, scope: str) -> None:
     for flag in instruction.flags:
-        if flag.lower().startswith("--mount=") and "type=cache" in flag.lower():
-            for at in range(instruction.first - 1, instruction.last):
-                if flag in lines[at]:
-                    lines[at] = lines[at].replace(flag, _scoped(flag, scope), 1)
-                    break
+        if not flag.lower().startswith("--mount="):
+            continue
+        scoped = _scoped_cache if "type=cache" in flag.lower() else _scoped_secret
+        if scoped is _scoped_secret and "type=secret" not in flag.lower():
+            continue
+        for at in range(instruction.first - 1, instruction.last):
+            if flag in lines[at]:
+                lines[at] = lines[at].replace(flag, scoped(flag, scope), 1)
+                break
+        else:
+            raise InvalidRepository(
+                f"the Dockerfile, line {instruction.first}: a mount goes over several lines",
+                suggestions=("write it on one line",),
+            )
     if mounts:
         at = instruction.first - 1
         lines[at] = re.sub(r"^(\s*run)(?=\s|$)", rf"\g<1> {mounts}", lines[at], count=1, flags=re.I)
 
 
-def _scoped(flag: str, scope: str) -> str:
+def _scoped_cache(flag: str, scope: str) -> str:
     """A cache mount that only builds of `scope` share."""
-    fields = flag.partition("=")[2].split(",")
-    values = {key.lower(): value for key, _, value in (field.partition("=") for field in fields)}
+    fields, values = _fields(flag)
     name = values.get("id") or values.get("target") or values.get("dst") or values.get("destination") or "cache"
     kept = [field for field in fields if not field.lower().startswith("id=")]
-    return f"--mount={','.join([*kept, f'id=own-{scope}-{name.strip(chr(34))}'])}"
+    return f"--mount={','.join([*kept, f'id=own-{scope}-{name}'])}"
+
+
+def _scoped_secret(flag: str, scope: str) -> str:
+    """The mount of a secret of `scope`: what a step made with it is taken from the cache for no other one."""
+    fields, values = _fields(flag)
+    target = values.get("target") or values.get("dst") or values.get("destination")
+    name = values.get("id") or values.get("source") or values.get("src") or (target or "").rpartition("/")[2]
+    kept = [field for field in fields if not field.lower().startswith(("id=", "source=", "src="))]
+    if target is None and "env" not in values:
+        kept.append(f"target={SECRETS}/{name}")
+    return f"--mount={','.join([*kept, f'id={secret_id(name, scope)}'])}"
+
+
+def _fields(flag: str) -> tuple[list[str], dict[str, str]]:
+    fields = [field.strip('"') for field in flag.partition("=")[2].split(",")]
+    return fields, {key.lower(): value for key, _, value in (field.partition("=") for field in fields)}
 
 
 class _Check:
@@ -138,6 +162,8 @@ class _Check:
                 self._image(value, line, {})
             if key.lower() == "id" and value.startswith("binder-"):
                 raise self._refusal(line, "mounts whose id starts with binder- are Binder's own", "use another id")
+            if key.lower() == "type" and "$" in value:
+                raise self._refusal(line, "the type of a mount is written without variables", "write it out")
             if key.lower() in ("id", "target", "dst", "destination") and "$" in value and "type=cache" in flag.lower():
                 raise self._refusal(line, "a cache's id and target are written without variables", "write them out")
 

@@ -213,7 +213,9 @@ def test_a_second_host_takes_the_steps_of_an_own_dockerfile_from_the_registry(
     forget_steps(marker)
     with tidy_suite(tmp_path / "two", engine, build_cache=f"{registry.address}/cache") as two:
         second = two.completed(source.url, within=240)
-        assert {line.status for line in two.log(second) if marker in (line.step or "")} == {"started", "cached"}
+        log = two.log(second)
+        told = [line.text for line in log]
+        assert {line.status for line in log if marker in (line.step or "")} == {"started", "cached"}, told
         again = engine.containers.run(str(second.image), ["cat", "/tmp/when"], remove=True, network_mode="none")
         assert again == when
 

@@ -162,6 +162,10 @@ def test_an_own_dockerfile_mounts_a_secret_by_its_name(
     assert int(size) == len(SECRET)
     check_absent(suite, engine, build, f"{NONCE}\n")
 
+    other = git.create("two/dockerfile-secret", {"Dockerfile": text})
+    without = suite.ended(suite.client.build.start(other.url).name)
+    assert without.status is BuildStatus.FAILED, "what was made with the secret is not taken from the cache"
+
 
 def test_without_being_asked_for_no_secret_is_there(suite: Suite, git: GitServer) -> None:
     source = git.create("own/no-secret", {"postBuild": f"#!/bin/sh\n# {NONCE}\ntest ! -e /run/secrets/licence\n"})
@@ -201,6 +205,7 @@ def test_a_wrong_password_fails_with_a_type_and_says_no_password(
     build = suite.ended(suite.client.build.start(source.url, secrets=["closed"]).name, within=240)
     assert build.failure is not None
     assert build.failure.type == DependencyFailed.type
+    assert any("--secret NAME" in each for each in build.failure.suggestions)
     assert time.monotonic() - began < 120
     for text in files_below(suite.home):
         assert wrong.encode() not in text

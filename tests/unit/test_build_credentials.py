@@ -23,6 +23,7 @@ from binder_protocol.service.storage import Database
 
 FILE = '[lab]\nhost = "git.example.org"\nsecret = "user:word"\n'
 HOME = "https://git.example.org/a/b"
+OWN = parse_repository(HOME)
 SECRET = "a-word-nobody-knows"
 GIT = CredentialRequest.model_validate({"kind": "git", "host": "git.example.org", "secret": SECRET})
 VALUE = CredentialRequest.model_validate({"kind": "value", "secret": SECRET})
@@ -106,13 +107,13 @@ def test_a_build_gets_values_and_indexes_but_no_login_of_git(store: CredentialSt
     store.put("pypi", INDEX)
     store.put("licence", VALUE)
     store.put("forge", GIT)
-    secrets = store.for_build(["pypi", "licence"])
+    secrets = store.for_build(["pypi", "licence"], OWN)
     assert secrets.values == {"licence": SECRET}
     assert secrets.indexes["pypi"].login == f"https://__token__:{SECRET}@x.example.org/simple"
     assert SECRET not in repr(secrets)
     for name in ("forge", "nothing", "lab"):
         with pytest.raises(RequestError, match=name):
-            store.for_build([name])
+            store.for_build([name], OWN)
 
 
 def test_nothing_is_kept_in_plain_text_and_the_key_is_its_owners(
@@ -133,13 +134,13 @@ def test_a_new_key_seals_and_the_old_ones_still_open(database: Database, key: Pa
     before, old = sealed(database, "licence"), key.read_text()
     key.write_text(f"{Fernet.generate_key().decode()}\n{old}")
     store = CredentialStore(database, Keyring(key), CredentialFile(None))
-    assert store.for_build(["licence"]).values["licence"] == SECRET
+    assert store.for_build(["licence"], OWN).values["licence"] == SECRET
     assert sealed(database, "licence") != before
     key.write_text(key.read_text().splitlines()[0])
-    assert CredentialStore(database, Keyring(key), CredentialFile(None)).for_build(["licence"]).values
+    assert CredentialStore(database, Keyring(key), CredentialFile(None)).for_build(["licence"], OWN).values
     key.write_text(Fernet.generate_key().decode())
     with pytest.raises(Unavailable, match="key is not there"):
-        CredentialStore(database, Keyring(key), CredentialFile(None)).for_build(["licence"])
+        CredentialStore(database, Keyring(key), CredentialFile(None)).for_build(["licence"], OWN)
 
 
 @pytest.mark.parametrize(("content", "mode"), [(None, 0o644), ("", 0o600), ("no key", 0o600)])
@@ -169,7 +170,7 @@ def test_who_writes_to_the_database_can_not_lead_a_secret_elsewhere(
     with pytest.raises(Unavailable, match="changed in the database"):
         store.secret(name, parse_repository("https://evil.example.org/a/b"))
     with pytest.raises(Unavailable, match="changed in the database"):
-        store.for_build([name])
+        store.for_build([name], OWN)
 
 
 @pytest.mark.parametrize(
@@ -200,7 +201,7 @@ import binder_build.main
 from binder_build.main import CredentialFile, CredentialStore, Database, Keyring
 key = Path({str(tmp_path)!r}) / "key"
 store = CredentialStore(Database({place!r}, "binder_build.migrations"), Keyring(key), CredentialFile(None))
-store.for_build([]), store.page(10, 0)
+store.page(1, 0), store.page(10, 0)
 assert not key.exists() and "cryptography" not in sys.modules
 """
     subprocess.run([sys.executable, "-c", script], check=True, timeout=60)

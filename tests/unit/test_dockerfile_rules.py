@@ -166,3 +166,28 @@ def test_instructions_carry_their_lines() -> None:
         ("COPY", 8, 12),
         ("USER", 13, 13),
     ]
+
+
+@pytest.mark.parametrize(
+    ("mount", "expected"),
+    [
+        ("type=secret,id=licence", "type=secret,target=/run/secrets/licence,id=own-scope-licence"),
+        ("type=secret,source=licence,target=/a", "type=secret,target=/a,id=own-scope-licence"),
+        ("type=secret,target=/run/secrets/key,required=true", None),
+        ("id=licence,type=secret,env=KEY", "type=secret,env=KEY,id=own-scope-licence"),
+        ("type=secret,src=binder-uv.toml+lab,dst=/a", "type=secret,dst=/a,id=own-scope-binder-uv.toml+lab"),
+        ("type=secret,id=$NAME", "type=secret,target=/run/secrets/$NAME,id=own-scope-$NAME"),
+    ],
+)
+def test_a_secret_is_that_of_the_scope(mount: str, expected: str | None) -> None:
+    expected = expected or "type=secret,target=/run/secrets/key,required=true,id=own-scope-key"
+    text, _ = prepared(f"FROM x\nRUN --mount={mount} true\n", PlanSettings(cache_scope="scope"))
+    assert f"RUN --mount={expected} true" in text
+
+
+@pytest.mark.parametrize("kind", ["secret", "cache"])
+def test_a_mount_that_could_hide_is_refused(kind: str) -> None:
+    with pytest.raises(InvalidRepository, match="several lines"):
+        prepared(f"FROM x\nRUN --mount=type={kind},\\\nid=a true\n", PlanSettings())
+    with pytest.raises(InvalidRepository, match="type of a mount"):
+        check(f"FROM x\nARG T={kind}\nRUN --mount=type=$T,id=a true\n", "Dockerfile", {}, PlanSettings())

@@ -340,6 +340,9 @@ def test_a_cache_of_other_hosts_that_is_not_there_is_no_failure() -> None:
     name = "importing cache manifest from registry.example.org/cache/own:cache"
     events = list(progress.events(vertex(name, "c", started=START, completed=END, error="not found")))
     assert events == []
+    (note,) = progress.events(vertex(name, "c", started=START, completed=END, error="connection refused"))
+    assert isinstance(note, Note)
+    assert note.text.endswith("connection refused")
     list(progress.events(vertex("RUN false", started=START, completed=END, error="exit code: 1")))
     assert progress.failure is not None
     assert progress.failure.step == "RUN false"

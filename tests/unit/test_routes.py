@@ -30,7 +30,7 @@ def test_routers_of_applications_are_known_by_name_and_provider(router: str, app
 def test_the_services_are_carried_by_path_and_only_their_operations() -> None:
     config = json.loads(frontdoor.dynamic_config({"deploy": "http://d", "build": "http://b"}))["http"]
     assert {name: each["rule"] for name, each in config["routers"].items()} == {
-        "api-build": "PathRegexp(`^/(builds|plans)(/|$)`)",
+        "api-build": "PathRegexp(`^/(builds|plans|credentials)(/|$)`)",
         "api-deploy": "PathRegexp(`^/(applications|preload|capacity)(/|$)`)",
         "applications": "PathPrefix(`/user/`)",
     }

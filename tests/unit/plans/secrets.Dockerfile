@@ -9,8 +9,8 @@ COPY --chown=1000:1000 requirements.txt /home/jovyan/
 RUN --mount=type=cache,id=binder-wheels-scope,target=/tmp/uv-cache,sharing=shared,uid=1000,gid=1000 \
     --mount=type=secret,id=binder-pip.conf+lab,target=/etc/pip.conf,mode=0444 \
     --mount=type=secret,id=binder-uv.toml+lab,target=/etc/uv/uv.toml,mode=0444 \
-    --mount=type=secret,id=licence,target=/run/secrets/licence,mode=0400,uid=1000,gid=1000 \
-    --mount=type=secret,id=token,target=/run/secrets/token,mode=0400,uid=1000,gid=1000 \
+    --mount=type=secret,id=own-scope-licence,target=/run/secrets/licence,mode=0400,uid=1000,gid=1000 \
+    --mount=type=secret,id=own-scope-token,target=/run/secrets/token,mode=0400,uid=1000,gid=1000 \
     UV_CACHE_DIR=/tmp/uv-cache UV_CONFIG_FILE=/etc/uv/uv.toml UV_COMPILE_BYTECODE=0 UV_LINK_MODE=symlink /usr/local/bin/uv pip install --no-progress --color never --quiet --no-build --python /opt/binder/env --target /tmp/ahead --requirement requirements.txt 2>/dev/null || true
 
 FROM binder-base:latest AS environment
@@ -32,8 +32,8 @@ RUN --mount=type=bind,from=ahead,source=/home/jovyan,target=/tmp/binder-ahead \
     --mount=type=cache,id=binder-wheels-scope,target=/tmp/uv-cache,sharing=shared,uid=1000,gid=1000 \
     --mount=type=secret,id=binder-pip.conf+lab,target=/etc/pip.conf,mode=0444 \
     --mount=type=secret,id=binder-uv.toml+lab,target=/etc/uv/uv.toml,mode=0444 \
-    --mount=type=secret,id=licence,target=/run/secrets/licence,mode=0400,uid=1000,gid=1000 \
-    --mount=type=secret,id=token,target=/run/secrets/token,mode=0400,uid=1000,gid=1000 \
+    --mount=type=secret,id=own-scope-licence,target=/run/secrets/licence,mode=0400,uid=1000,gid=1000 \
+    --mount=type=secret,id=own-scope-token,target=/run/secrets/token,mode=0400,uid=1000,gid=1000 \
     UV_CACHE_DIR=/tmp/uv-cache UV_CONFIG_FILE=/etc/uv/uv.toml UV_COMPILE_BYTECODE=0 /usr/local/bin/uv pip install --no-progress --color never --no-build --python /opt/binder/env --requirement requirements.txt
 
 # compile bytecode, note versions
@@ -48,6 +48,6 @@ COPY --chown=1000:1000 . /home/jovyan/
 # run postBuild
 RUN --mount=type=secret,id=binder-pip.conf+lab,target=/etc/pip.conf,mode=0444 \
     --mount=type=secret,id=binder-uv.toml+lab,target=/etc/uv/uv.toml,mode=0444 \
-    --mount=type=secret,id=licence,target=/run/secrets/licence,mode=0400,uid=1000,gid=1000 \
-    --mount=type=secret,id=token,target=/run/secrets/token,mode=0400,uid=1000,gid=1000 \
+    --mount=type=secret,id=own-scope-licence,target=/run/secrets/licence,mode=0400,uid=1000,gid=1000 \
+    --mount=type=secret,id=own-scope-token,target=/run/secrets/token,mode=0400,uid=1000,gid=1000 \
     chmod +x postBuild && ./postBuild

@@ -1,0 +1,30 @@
+"""Files dated by their commit, whatever date that claims and whatever files it brings."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from binder_build.dates import bounded, date_files
+
+
+def test_everything_below_gets_the_date_and_nothing_beside_it(tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.write_text("")
+    before = outside.stat().st_mtime
+    root = tmp_path / "source"
+    (root / "a" / "empty").mkdir(parents=True)
+    (root / "a" / "file name\n").write_text("")
+    (root / "link").symlink_to(outside)
+    (root / "dangling").symlink_to("nowhere")
+    (root / "up").symlink_to(tmp_path, target_is_directory=True)
+    date_files(root, 1_700_000_000)
+    assert {each.lstat().st_mtime for each in [root, *root.glob("[!u]*"), root / "up", *root.glob("a/*")]} == {1.7e9}
+    assert outside.stat().st_mtime == before
+
+
+@pytest.mark.parametrize(("claimed", "taken"), [(-5, 0), (1_700_000_000, 1_700_000_000), (2**63, 4_102_444_800)])
+def test_a_date_beyond_the_calendar_is_the_nearest_within(claimed: int, taken: int, tmp_path: Path) -> None:
+    assert bounded(claimed) == taken
+    date_files(tmp_path, bounded(claimed))
