@@ -93,6 +93,7 @@ class Bench:
                 took = self._binder(repository) if way == "binder" else self._floor(request, channel)
                 if number:
                     times[way].append(took)
+        subprocess.run(["docker", "volume", "rm", "--force", "binder-benchmark-real"], capture_output=True, timeout=60)
         ratios = [mine / bare for mine, bare in zip(times["binder"], times["floor"], strict=True)]
         return {**{way: summary(each) for way, each in times.items()}, "ratio": summary(ratios)}
 
