@@ -2,6 +2,7 @@
 
 1. Bytecode is compiled where there is none yet, as `unchecked-hash`: loaded without a look at its source file, and the
    same bytes whenever it is made. What is there already stays as it is, so that the layer holds only what is new.
+   Packages' own tests are passed over: nearly half of all code of science, and whoever runs them has time.
 2. `PREFIX/share/binder/lock.txt` lists every distribution with its version, as requirements.
 """
 
@@ -18,13 +19,14 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 _CHUNK = 64
+_PASSED_OVER = ("__pycache__", "tests")
 
 
 def sources(site_packages: Path) -> list[str]:
     """The files without bytecode."""
     found = []
     for directory, names, files in os.walk(site_packages):
-        names[:] = [name for name in names if name != "__pycache__"]
+        names[:] = [name for name in names if name not in _PASSED_OVER]
         for name in files:
             path = f"{directory}/{name}"
             if name.endswith(".py") and not Path(importlib.util.cache_from_source(path)).exists():
