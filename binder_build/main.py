@@ -8,7 +8,6 @@ import sys
 import threading
 import uuid
 
-import structlog
 from fastapi import FastAPI
 from pydantic import SecretStr
 
@@ -43,7 +42,6 @@ from binder_build.templates import Templates
 from binder_build.workers import Workers
 from binder_client.client import Client
 from binder_plan.recipe import PlanSettings
-from binder_plan.third_party import Installed, installed
 from binder_protocol.models.quantities import memory_bytes, millicpus
 from binder_protocol.service.app import Closing, Service, create_app
 from binder_protocol.service.health import Check
@@ -52,8 +50,6 @@ from binder_protocol.service.metrics import Metrics
 from binder_protocol.service.server import EXIT_CONFIG, serve
 from binder_protocol.service.settings import ConfigError, load_settings
 from binder_protocol.service.storage import Database
-
-log = structlog.get_logger()
 
 
 def build_app(settings: BuildSettings) -> FastAPI:
@@ -80,7 +76,7 @@ def build_app(settings: BuildSettings) -> FastAPI:
     images = Images(
         work, host=settings.docker_host, builder=settings.builder, network=network, parallel=settings.workers
     )
-    recipes = Recipes(images, settings.base_image, _plan_settings(settings, network, policy), _buildpacks())
+    recipes = Recipes(images, settings.base_image, _plan_settings(settings, network, policy))
     environments = EnvironmentStore(database)
     environment_images = EnvironmentImages(
         images, environments, registry=settings.registry, push_seconds=settings.push_seconds
@@ -227,13 +223,6 @@ def _mirrors(settings: BuildSettings) -> dict[str, str]:
         "npm": settings.npm_registry,
     }
     return {name: address for name, address in found.items() if address is not None}
-
-
-def _buildpacks() -> Installed:
-    found = installed()
-    for problem in found.problems:
-        log.warning(problem)
-    return found
 
 
 def _secret(value: SecretStr | None) -> str | None:

@@ -5,19 +5,25 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import replace
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import structlog
 
 from binder_build.build_secrets import NO_SECRETS, BuildSecrets
 from binder_build.images import Images
 from binder_build.records import Subject
 from binder_build.repository import Repository
 from binder_build.source import Revision
-from binder_plan.buildpacks import BUILDPACKS
-from binder_plan.plan import make_recipe
 from binder_plan.recipe import Base, PlanSettings, Recipe
-from binder_plan.third_party import Installed
 from binder_plan.tree import Tree
 from binder_protocol.errors import EngineError
 from binder_protocol.models import BuildOptions
+
+if TYPE_CHECKING:
+    from binder_plan.third_party import Installed
+
+log = structlog.get_logger()
 
 VERSION = 3
 """To be raised whenever the same files would give another image than before."""
@@ -26,11 +32,20 @@ VERSION = 3
 class Recipes:
     """Recipes on the base image of that name, by the buildpacks that are installed."""
 
-    def __init__(self, images: Images, base: str, plan: PlanSettings, installed: Installed | None = None) -> None:
+    def __init__(self, images: Images, base: str, plan: PlanSettings) -> None:
         self._images = images
         self._base = base
         self._plan = plan
-        self._installed = installed or Installed(BUILDPACKS)
+
+    @cached_property
+    def _installed(self) -> Installed:
+        """Loaded for the first repository: buildpacks and their parsers take 5 MB, which a service at rest saves."""
+        from binder_plan.third_party import installed
+
+        found = installed()
+        for problem in found.problems:
+            log.warning(problem)
+        return found
 
     def key(self, subject: Subject, revision: Revision) -> str:
         """Equal for all attempts that would give the same image. Raises EngineError, or where there is no base."""
@@ -64,6 +79,8 @@ class Recipes:
             secrets=tuple(sorted(secrets.values)),
             indexes=tuple(sorted(secrets.indexes)),
         )
+        from binder_plan.plan import make_recipe  # as late as the buildpacks
+
         return make_recipe(tree, self.base(), plan, self._installed.buildpacks)
 
     def base(self) -> Base:
