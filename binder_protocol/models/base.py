@@ -20,10 +20,7 @@ def kebab(name: str) -> str:
 class WireModel(BaseModel):
     """What goes over the wire. Frozen; unknown fields of an answer are ignored, so that servers may be newer."""
 
-    # Validators of the models that a process never uses are never made.
-    model_config = ConfigDict(
-        defer_build=True, alias_generator=kebab, populate_by_name=True, frozen=True, extra="ignore"
-    )
+    model_config = ConfigDict(alias_generator=kebab, populate_by_name=True, frozen=True, extra="ignore")
 
     @model_validator(mode="before")
     @classmethod
