@@ -31,3 +31,15 @@ def test_links_between_pages_lead_somewhere(page: Path) -> None:
 def test_files_and_modules_that_a_page_names_exist(page: Path) -> None:
     for named in re.findall(r"`((?:binder_|tests/|scripts/|benchmarks/|examples/|docs/)[\w/.-]+)`", page.read_text()):
         assert (ROOT / named.replace("…", "")).exists() or (ROOT / f"{named.replace('.', '/')}.py").exists(), named
+
+
+def test_every_case_of_a_repository_stands_beside_what_it_shows() -> None:
+    rows = [line.split("|") for line in (ROOT / "docs/buildpacks.md").read_text().splitlines() if line.startswith("| ")]
+    named = {word.strip() for row in rows for word in row[-2].split(",")} - {"cases", "---"}
+    cases = {each.name for each in (ROOT / "tests/repos").iterdir() if each.suffix != ".stub"}
+    assert named == cases
+
+
+def test_the_example_of_a_buildpack_is_shown_as_it_is() -> None:
+    example = (ROOT / "examples/buildpack/binder_buildpack_pages.py").read_text().rstrip()
+    assert f"```python\n{example}\n```" in (ROOT / "docs/buildpacks.md").read_text()
