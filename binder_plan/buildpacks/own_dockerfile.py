@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from binder_plan.bases_of_2016 import mapped
 from binder_plan.buildpacks.folder import Detection, Folder, Parts
-from binder_plan.dockerfile_effects import effects
-from binder_plan.dockerfile_rules import check, prepared
+from binder_plan.dockerfiles.bases_of_2016 import mapped
+from binder_plan.dockerfiles.effects import effects
+from binder_plan.dockerfiles.rules import check, prepared
 from binder_plan.recipe import NB_UID, NB_USER, Base, Launch, PlanSettings
 
 

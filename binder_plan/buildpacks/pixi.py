@@ -8,9 +8,9 @@ from typing import Any
 
 from binder_plan.buildpacks.conda import conda_calls, locked_parts, spec_parts
 from binder_plan.buildpacks.folder import Detection, Folder, Parts
-from binder_plan.channels import DEFAULT, channel_urls
-from binder_plan.conda_locks import MAX_LOCK, PLATFORM, parse_pixi_lock
-from binder_plan.conda_spec import CondaSpec, check_pip, check_spec, invalid, spec_channels
+from binder_plan.conda.channels import DEFAULT, channel_urls
+from binder_plan.conda.locks import MAX_LOCK, PLATFORM, parse_pixi_lock
+from binder_plan.conda.spec import CondaSpec, check_pip, check_spec, invalid, spec_channels
 from binder_plan.recipe import Base, PlanSettings
 from binder_protocol.errors import InvalidRepository
 

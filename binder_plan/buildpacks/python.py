@@ -8,12 +8,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 from binder_plan.buildpacks.folder import Detection, Folder, Parts
-from binder_plan.interpreters import Interpreter, interpreter
-from binder_plan.listings import Listing, find_listing
-from binder_plan.project import Project, read_project
-from binder_plan.python_version import Chosen, from_range, from_version, parse_runtime, parse_version_file
+from binder_plan.python.interpreters import Interpreter, interpreter
+from binder_plan.python.listings import Listing, find_listing
+from binder_plan.python.project import Project, read_project
+from binder_plan.python.uv import download_dependencies, install_dependencies, install_project, wheels_only
+from binder_plan.python.version import Chosen, from_range, from_version, parse_runtime, parse_version_file
 from binder_plan.recipe import Base, Copy, Kind, PlanSettings, Step, Write
-from binder_plan.uv import download_dependencies, install_dependencies, install_project, wheels_only
 from binder_protocol.models import IgnoredFile
 
 _LISTINGS = ("Pipfile.lock", "Pipfile", "requirements.txt", "pylock.toml", "uv.lock", "poetry.lock")

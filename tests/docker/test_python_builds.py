@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from binder_build.settings import BuildSettings
-from binder_plan.uv import CACHE
+from binder_plan.python.uv import CACHE
 from binder_protocol.models import Build, BuildStatus
 from tests.support.building import Suite, build_suite
 from tests.support.git_server import GitServer, git_server

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from binder_plan.rattler import RATTLER
+from binder_plan.conda.rattler import RATTLER
 
 PYTHON = "3.13"
 SITE_PACKAGES = f"lib/python{PYTHON}/site-packages"

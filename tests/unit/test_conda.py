@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from binder_plan.channels import channel_urls
-from binder_plan.conda_locks import parse_conda_lock, parse_explicit, parse_pixi_lock
-from binder_plan.conda_spec import check_spec, package_name, parse_environment
+from binder_plan.conda.channels import channel_urls
+from binder_plan.conda.locks import parse_conda_lock, parse_explicit, parse_pixi_lock
+from binder_plan.conda.rattler import PREFIX
+from binder_plan.conda.spec import check_spec, package_name, parse_environment
 from binder_plan.plan import make_recipe
-from binder_plan.rattler import PREFIX
 from binder_plan.recipe import PlanSettings, Recipe
 from binder_protocol.errors import InvalidRepository
 from tests.unit.test_plan import BASE, GOLDEN, write
@@ -80,7 +80,7 @@ CASES: dict[str, tuple[dict[str, str], dict[str, object]]] = {
 def test_the_dockerfile_is_the_expected_one(case: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     files, settings = CASES[case]
     text = recipe(tmp_path, files, **settings).dockerfile
-    program = (Path(__file__).parents[2] / "binder_plan/installers/conda.py").read_text()
+    program = (Path(__file__).parents[2] / "binder_plan/conda/installers/conda.py").read_text()
     assert program in text
     text = text.replace(program, "(the program)\n")
     expected = GOLDEN / f"{case}.Dockerfile"

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from binder_build.addresses import AddressPolicy
-from binder_plan.dockerfile_effects import Effects, effects
-from binder_plan.dockerfile_rules import check, prepared
-from binder_plan.instructions import instructions
+from binder_plan.dockerfiles.effects import Effects, effects
+from binder_plan.dockerfiles.instructions import instructions
+from binder_plan.dockerfiles.rules import check, prepared
 from binder_plan.recipe import PlanSettings
 from binder_protocol.errors import InvalidRepository
 

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from binder_plan.plan import make_recipe
-from binder_plan.python_version import from_range, from_version, parse_runtime, parse_version_file
+from binder_plan.python.requirements import numbered_lines, read_requirements
+from binder_plan.python.version import from_range, from_version, parse_runtime, parse_version_file
 from binder_plan.recipe import Base, Kind, PlanSettings, Recipe
-from binder_plan.requirements import numbered_lines, read_requirements
 from binder_plan.tree import Tree
 from binder_protocol.errors import InvalidRepository
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from binder_plan.yamlfile import MAX_DEPTH, Text, parse_yaml
+from binder_plan.conda.yamlfile import MAX_DEPTH, Text, parse_yaml
 from binder_protocol.errors import InvalidRepository
 
 BOMB = "a: &a [x,x,x,x,x,x,x,x,x,x]\n" + "".join(

@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from binder_plan.instructions import Instruction, expand, instructions
+from binder_plan.dockerfiles.instructions import Instruction, expand, instructions
 
 _COMMAND_WORDS = 50
 _PORT = re.compile(r"(\d{1,5})(?:-\d{1,5})?(?:/\w+)?")

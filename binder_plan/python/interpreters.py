@@ -6,9 +6,9 @@ import hashlib
 import shlex
 from dataclasses import dataclass, field
 
-from binder_plan.python_version import Chosen
+from binder_plan.python.uv import UV, environment, install_dependencies
+from binder_plan.python.version import Chosen
 from binder_plan.recipe import ENVIRONMENT, REPO_DIR, Base, Cache, Kind, PlanSettings, Run, Step
-from binder_plan.uv import UV, environment, install_dependencies
 
 PLACE = "/opt/binder/python"
 PREFIX = f"{PLACE}/env"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 from binder_plan.dockerfile import SECRETS, network_mounts, secret_id
-from binder_plan.instructions import Instruction, directives, expand, instructions
+from binder_plan.dockerfiles.instructions import Instruction, directives, expand, instructions
 from binder_plan.recipe import PlanSettings
 from binder_protocol.errors import BadRepoSource, InvalidRepository
 

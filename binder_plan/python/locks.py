@@ -9,7 +9,7 @@ from typing import Any
 
 from binder_plan.addresses import Allowed, check_addresses
 from binder_plan.documents import read_toml
-from binder_plan.pins import checked_indexes, table
+from binder_plan.python.pins import checked_indexes, table
 from binder_plan.tree import Tree
 from binder_protocol.errors import InvalidRepository
 

@@ -6,9 +6,9 @@ import re
 from dataclasses import dataclass, field
 
 from binder_plan.addresses import check_addresses
-from binder_plan.channels import DEFAULT, channel_urls
+from binder_plan.conda.channels import DEFAULT, channel_urls
+from binder_plan.conda.yamlfile import Text, Value, parse_yaml
 from binder_plan.recipe import PlanSettings
-from binder_plan.yamlfile import Text, Value, parse_yaml
 from binder_protocol.errors import InvalidRepository
 
 MAX_SPECS = 2_000

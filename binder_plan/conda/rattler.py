@@ -10,10 +10,10 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from binder_plan.channels import mirrors
+from binder_plan.conda.channels import mirrors
+from binder_plan.python.uv import CACHE as UV_CACHE
+from binder_plan.python.uv import finish, install_dependencies, install_project
 from binder_plan.recipe import ENVIRONMENT, REPO_DIR, Cache, Kind, PlanSettings, Run, Step, Tool
-from binder_plan.uv import CACHE as UV_CACHE
-from binder_plan.uv import finish, install_dependencies, install_project
 from binder_protocol.errors import InvalidRepository
 
 RATTLER = "py-rattler==0.28.0"
@@ -130,7 +130,7 @@ def _files(request: dict[str, Any]) -> Tool:
 
 @cache
 def _program() -> str:
-    return (files("binder_plan.installers") / "conda.py").read_text()
+    return (files("binder_plan.conda.installers") / "conda.py").read_text()
 
 
 def _request(wanted: Wanted, settings: PlanSettings) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from binder_plan.instructions import instructions
+from binder_plan.dockerfiles.instructions import instructions
 from binder_plan.recipe import ENVIRONMENT, NB_UID, NB_USER, REPO_DIR, Base
 
 NAMES = ("binder-base", *(f"binder-python-{version}{kind}" for version in ("2.7", "3.5") for kind in ("", "-mini")))

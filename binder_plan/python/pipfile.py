@@ -8,7 +8,7 @@ from typing import Any
 
 from binder_plan.addresses import Allowed
 from binder_plan.documents import read_toml
-from binder_plan.pins import Package, Wanted, bounded, canonical, checked_indexes, git_address, table, words
+from binder_plan.python.pins import Package, Wanted, bounded, canonical, checked_indexes, git_address, table, words
 from binder_plan.tree import Tree
 from binder_protocol.errors import InvalidRepository
 

@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from binder_plan.channels import check_url
-from binder_plan.conda_spec import MAX_SPECS, at, invalid
+from binder_plan.conda.channels import check_url
+from binder_plan.conda.spec import MAX_SPECS, at, invalid
+from binder_plan.conda.yamlfile import Text, Value, parse_yaml
 from binder_plan.recipe import PlanSettings
-from binder_plan.yamlfile import Text, Value, parse_yaml
 from binder_protocol.errors import InvalidRepository
 
 MAX_LOCK = 5_000_000

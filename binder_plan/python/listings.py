@@ -9,13 +9,13 @@ from dataclasses import dataclass, replace
 
 from binder_plan.addresses import Allowed
 from binder_plan.buildpacks.folder import Folder
-from binder_plan.locks import read_pylock, read_uv_lock
-from binder_plan.pins import Wanted
-from binder_plan.pipfile import read_lock, read_pipfile
-from binder_plan.poetry import read_poetry
-from binder_plan.project import PYPROJECT, Project
+from binder_plan.python.locks import read_pylock, read_uv_lock
+from binder_plan.python.pins import Wanted
+from binder_plan.python.pipfile import read_lock, read_pipfile
+from binder_plan.python.poetry import read_poetry
+from binder_plan.python.project import PYPROJECT, Project
+from binder_plan.python.requirements import read_requirements
 from binder_plan.recipe import ENVIRONMENT, REPO_DIR
-from binder_plan.requirements import read_requirements
 from binder_protocol.errors import InvalidRepository
 
 _WRITTEN = f"{ENVIRONMENT}/share"

@@ -12,7 +12,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from binder_plan.addresses import Allowed, check_addresses
 from binder_plan.buildpacks.folder import Folder
 from binder_plan.documents import read_toml
-from binder_plan.pins import checked_indexes, table, words
+from binder_plan.python.pins import checked_indexes, table, words
 from binder_protocol.errors import InvalidRepository
 
 PYPROJECT = "pyproject.toml"

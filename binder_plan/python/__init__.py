@@ -1,0 +1,1 @@
+"""What the files of Python projects ask for, and the steps by which uv installs it."""
