@@ -8,6 +8,7 @@ from pathlib import Path
 
 from binder_plan.plan import make_recipe
 from binder_plan.recipe import Base, PlanSettings
+from binder_plan.third_party import installed
 from binder_plan.tree import Tree
 from binder_protocol.errors import RequestError
 from binder_protocol.models import Plan
@@ -40,7 +41,7 @@ def plan_folder(folder: Path, *, subdir: str | None = None, as_of: date | None =
     """
     top = folder.resolve()
     settings = PlanSettings(sources=False, as_of=None if as_of is None else as_of.isoformat())
-    recipe = make_recipe(Tree(top, subdir), _BASE, settings)
+    recipe = make_recipe(Tree(top, subdir), _BASE, settings, installed().buildpacks)
     plan = recipe.plan(name=slug(top.name) or "folder", repository=str(top), subdir=subdir)
     labels = {name: value for name, value in plan.labels.items() if _BASE.id != value}
     labels.pop("org.binder.environment", None)

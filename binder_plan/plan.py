@@ -11,7 +11,7 @@ from binder_plan.apt import apt_step, parse_apt
 from binder_plan.buildpacks import BUILDPACKS, Buildpack, Detection, Folder, Parts
 from binder_plan.dockerfile import Stages, environment_text, launch_lines, render_dockerfile
 from binder_plan.ignore import dockerignore, own_patterns
-from binder_plan.launch_files import launching
+from binder_plan.launch_files import Launching, launching
 from binder_plan.lfs import lfs_warnings
 from binder_plan.recipe import ENVIRONMENT_LABEL, Base, Copy, Environment, Kind, PlanSettings, Recipe
 from binder_plan.scripts import COMMON, Scripts, find_common, read_scripts
@@ -65,29 +65,24 @@ def make_recipe(tree: Tree, base: Base, settings: PlanSettings, buildpacks: Sequ
     started = launching(folder, parts.launch, settings, starts=parts.starts)
     parts = replace(parts, launch=started.launch)
     _check(tree, parts)
-    common: tuple[str, ...] = ()
-    scripts = Scripts()
     stages = Stages()
-    environment: Environment | None = None
-    dockerfile = parts.dockerfile
-    if dockerfile is not None:
-        dockerfile = "\n".join([dockerfile, *launch_lines(started.wishes)])
-    else:
+    common: tuple[str, ...] = ()
+    doubts: tuple[str, ...] = ()
+    if parts.dockerfile is None:
         common = tuple(path for name in COMMON if (path := find_common(folder, name)))
         scripts = read_scripts(folder)
-        stages = _stages(folder, parts, scripts, settings)
-        environment = _environment(tree, base, stages, settings)
-        title = f"Binder, buildpack {buildpack.name}: {detection.reason}"
-        dockerfile = render_dockerfile(title, base, stages, settings)
+        stages, doubts = _stages(folder, parts, scripts, settings), scripts.warnings
+    environment = _environment(tree, base, stages, settings)
     files = (*detection.files, *common, *started.files)
-    patterns, doubts = own_patterns(tree)
+    patterns, unread = own_patterns(tree)
     ignored = _ignored(folder, buildpack, files, (*parts.ignored, *started.ignored))
-    labels = {} if environment is None else {ENVIRONMENT_LABEL: environment.key}
+    warnings = (*parts.warnings, *started.warnings, *doubts, *unread)
+    title = f"Binder, buildpack {buildpack.name}: {detection.reason}"
     return Recipe(
         buildpack=buildpack.name,
         reason=detection.reason,
         files=files,
-        dockerfile=dockerfile,
+        dockerfile=_with_launch(parts, started) or render_dockerfile(title, base, stages, settings),
         dockerignore=_dockerignore(tree, patterns, None if parts.dockerfile is not None else stages, files),
         base=base,
         steps=(*stages.ahead, *stages.environment, *stages.contents),
@@ -98,16 +93,19 @@ def make_recipe(tree: Tree, base: Base, settings: PlanSettings, buildpacks: Sequ
         build_args=parts.build_args,
         context=parts.context,
         ignored=ignored,
-        warnings=(
-            *parts.warnings,
-            *started.warnings,
-            *scripts.warnings,
-            *doubts,
-            *_warnings(buildpack, ignored, settings),
-            *lfs_warnings(tree),
-        ),
-        labels={"org.binder.buildpack": buildpack.name, "org.binder.base": base.id, **labels},
+        warnings=(*warnings, *_warnings(buildpack, ignored, settings), *lfs_warnings(tree)),
+        labels=_labels(buildpack, base, environment),
     )
+
+
+def _with_launch(parts: Parts, started: Launching) -> str | None:
+    """The Dockerfile of the repository's own, where it has one, with what its launch files wish."""
+    return None if parts.dockerfile is None else "\n".join([parts.dockerfile, *launch_lines(started.wishes)])
+
+
+def _labels(buildpack: Buildpack, base: Base, environment: Environment | None) -> dict[str, str]:
+    key = {} if environment is None else {ENVIRONMENT_LABEL: environment.key}
+    return {"org.binder.buildpack": buildpack.name, "org.binder.base": base.id, **key}
 
 
 def _detect(folder: Folder, buildpacks: Sequence[Buildpack]) -> tuple[Buildpack, Detection]:

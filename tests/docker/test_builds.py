@@ -19,7 +19,7 @@ from binder_protocol.models import Build, BuildStatus, TemplateSpec
 from binder_protocol.models.registry import Limits
 from tests.support.building import Suite, build_suite
 from tests.support.eventually import eventually
-from tests.support.git_server import GitServer, git_server
+from tests.support.git_server import GitServer
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(600)]
 
@@ -27,19 +27,6 @@ NONCE = secrets.token_hex(6)
 """What an earlier run built is not there for this one."""
 NOTEBOOK = json.dumps({"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5})
 SLOW = "FROM binder-base:latest\nRUN for i in $(seq 600); do echo tick $i; sleep 0.1; done\n"
-
-
-@pytest.fixture(scope="module")
-def engine() -> Iterator[docker.DockerClient]:
-    client = docker.from_env()
-    yield client
-    client.close()
-
-
-@pytest.fixture(scope="module")
-def git(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GitServer]:
-    with git_server(tmp_path_factory.mktemp("git")) as server:
-        yield server
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ import pytest
 from binder_protocol.models import Build, BuildStatus
 from tests.support.building import Suite, build_suite
 from tests.support.eventually import eventually
-from tests.support.git_server import GitServer, git_server
+from tests.support.git_server import GitServer
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(300)]
 
@@ -72,12 +72,6 @@ HOSTILE = {
         ("run postBuild ended with exit code 3", "vertexes"),
     ),
 }
-
-
-@pytest.fixture(scope="module")
-def git(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GitServer]:
-    with git_server(tmp_path_factory.mktemp("git")) as server:
-        yield server
 
 
 @pytest.fixture(scope="module")

@@ -12,17 +12,11 @@ from binder_protocol.models import Limits, Template, TemplateSpec
 from tests.support.building import Suite, build_suite
 from tests.support.cases import cases
 from tests.support.deploying import Deployment, deployment
-from tests.support.git_server import GitServer, git_server
+from tests.support.git_server import GitServer
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(600)]
 
 Build = Callable[[str], Template]
-
-
-@pytest.fixture(scope="module")
-def git(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GitServer]:
-    with git_server(tmp_path_factory.mktemp("git")) as server:
-        yield server
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,7 @@ from binder_protocol.errors import NoBuildInfo
 from binder_protocol.models import Build
 from binder_protocol.service.app import version
 from tests.support.building import Suite, build_suite
-from tests.support.git_server import GitServer, git_server
+from tests.support.git_server import GitServer
 from tests.support.image_registry import ImageRegistry, image_registry
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(600)]
@@ -33,19 +33,6 @@ dependencies = ["tinynetrc==1.3.1"]
 requires = ["setuptools"]
 build-backend = "setuptools.build_meta"
 """
-
-
-@pytest.fixture(scope="module")
-def engine() -> Iterator[docker.DockerClient]:
-    client = docker.from_env()
-    yield client
-    client.close()
-
-
-@pytest.fixture(scope="module")
-def git(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GitServer]:
-    with git_server(tmp_path_factory.mktemp("git")) as server:
-        yield server
 
 
 @pytest.fixture(scope="module")

@@ -20,24 +20,11 @@ from binder_protocol.models import Build, BuildStatus
 from tests.support.building import Suite, build_suite
 from tests.support.deploying import SERVER, deployment, python
 from tests.support.eventually import eventually
-from tests.support.git_server import GitServer, git_server
+from tests.support.git_server import GitServer
 from tests.support.image_registry import LOGIN, ImageRegistry, image_registry
 from tests.support.raw_http import exchange
 
 pytestmark = [pytest.mark.docker, pytest.mark.registry, pytest.mark.timeout(300)]
-
-
-@pytest.fixture(scope="module")
-def engine() -> Iterator[docker.DockerClient]:
-    client = docker.from_env()
-    yield client
-    client.close()
-
-
-@pytest.fixture(scope="module")
-def git(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GitServer]:
-    with git_server(tmp_path_factory.mktemp("git")) as server:
-        yield server
 
 
 @pytest.fixture(scope="module")

@@ -18,19 +18,13 @@ from binder_build.settings import BuildSettings
 from binder_plan.python.uv import CACHE
 from binder_protocol.models import Build, BuildStatus
 from tests.support.building import Suite, build_suite
-from tests.support.git_server import GitServer, git_server
+from tests.support.git_server import GitServer
 from tests.support.stub_host import ADDRESS, served, stub_address
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(600)]
 
 BASE = str(BuildSettings.model_fields["base_image"].default)
 POISON = f"open('{CACHE}/POISONED', 'w').close()"
-
-
-@pytest.fixture(scope="module")
-def git(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GitServer]:
-    with git_server(tmp_path_factory.mktemp("git")) as server:
-        yield server
 
 
 @pytest.fixture(scope="module")

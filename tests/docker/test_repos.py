@@ -16,24 +16,11 @@ import pytest
 from binder_protocol.models import Build, BuildStatus
 from tests.support.building import Suite, build_suite
 from tests.support.cases import Case, cases
-from tests.support.git_server import GitServer, git_server
+from tests.support.git_server import GitServer
 from tests.support.stub_host import ADDRESS, served, stub_address
 from tests.support.stubs import STUBS
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(900)]
-
-
-@pytest.fixture(scope="module")
-def engine() -> Iterator[docker.DockerClient]:
-    client = docker.from_env()
-    yield client
-    client.close()
-
-
-@pytest.fixture(scope="module")
-def git(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GitServer]:
-    with git_server(tmp_path_factory.mktemp("git")) as server:
-        yield server
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ from binder_protocol.errors import DependencyFailed, RequestError
 from binder_protocol.models import Build, BuildStatus, CredentialKind
 from tests.support.building import Suite, build_suite
 from tests.support.eventually import eventually
-from tests.support.git_server import GitServer, git_server
+from tests.support.git_server import GitServer
 from tests.support.image_bytes import found_in_image
 from tests.support.private_index import PrivateIndex, private_index
 from tests.support.stub_host import stub_address
@@ -42,19 +42,6 @@ printf '%0.s-' {1..3990}; cat /run/secrets/licence; echo
 python3 -c "import hashlib; print('digest', hashlib.sha256(open('/run/secrets/licence','rb').read()).hexdigest())"
 touch built
 """
-
-
-@pytest.fixture(scope="module")
-def engine() -> Iterator[docker.DockerClient]:
-    client = docker.from_env()
-    yield client
-    client.close()
-
-
-@pytest.fixture(scope="module")
-def git(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GitServer]:
-    with git_server(tmp_path_factory.mktemp("git")) as server:
-        yield server
 
 
 @pytest.fixture(scope="module")

@@ -10,18 +10,12 @@ import pytest
 
 from binder_protocol.models import Build
 from tests.support.building import Suite, build_suite
-from tests.support.git_server import GitServer, git_server
+from tests.support.git_server import GitServer
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(600)]
 
 MIB = 2**20
 LIMIT = 50 * MIB
-
-
-@pytest.fixture(scope="module")
-def git(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GitServer]:
-    with git_server(tmp_path_factory.mktemp("git")) as server:
-        yield server
 
 
 @pytest.fixture(scope="module")
@@ -45,13 +39,6 @@ def images(engine: docker.DockerClient) -> Iterator[list[Build]]:
     yield made
     for build in made:
         engine.images.remove(build.image, force=True)
-
-
-@pytest.fixture(scope="module")
-def engine() -> Iterator[docker.DockerClient]:
-    client = docker.from_env()
-    yield client
-    client.close()
 
 
 def many_files(git: GitServer, name: str, count: int) -> str:
