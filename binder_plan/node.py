@@ -14,6 +14,9 @@ from binder_protocol.errors import InvalidRepository
 VERSIONS = (24, 22, 20)
 """The major versions of Node that there are, the newest long-term one first."""
 
+VERSION_FILES = (".nvmrc", ".node-version")
+"""They count where package.json names no version."""
+
 _NAMES = {"iron": 20, "jod": 22, "krypton": 24}
 _NEWEST = ("lts/*", "lts", "node", "stable", "latest", "current")
 _COMPARATOR = re.compile(
@@ -100,7 +103,7 @@ def node_version(tree: Tree, facts: Mapping[str, Any]) -> int:
     wish = engines.get("node") if isinstance(engines, dict) else None
     if isinstance(wish, str) and wish.strip():
         return choose(wish, "package.json, engines.node")
-    for name in (".nvmrc", ".node-version"):
+    for name in VERSION_FILES:
         if tree.has(name):
             lines = (line.partition("#")[0].strip() for line in tree.text(name).split("\n"))
             return choose(next(filter(None, lines), ""), name)

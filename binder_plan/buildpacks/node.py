@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from binder_plan.buildpacks.folder import Detection, Folder, Parts
 from binder_plan.dockerfile import NPM_REGISTRY
-from binder_plan.node import Manager, Project, node_version, package_facts, read_project, script
+from binder_plan.node import VERSION_FILES, Manager, Project, node_version, read_project
 from binder_plan.python.uv import install_into
 from binder_plan.recipe import DEFAULT_PORT, NB_USER, Base, Cache, Copy, Kind, Launch, PlanSettings, Run, Step
 
@@ -23,10 +23,12 @@ class Node:
     def detect(self, folder: Folder) -> Detection | None:
         if not folder.is_root or folder.find("package.json") is None:
             return None
-        starts = script(package_facts(folder.tree.text("package.json")), "start")
-        if starts is None and any(map(folder.find, (".devcontainer/devcontainer.json", ".devcontainer.json"))):
+        project = read_project(folder.tree)
+        dev_containers = (".devcontainer/devcontainer.json", ".devcontainer.json")
+        if project.script("start") is None and any(map(folder.find, dev_containers)):
             return None
-        return Detection("package.json describes a Node project", ("package.json",))
+        versions = (name for name in VERSION_FILES if folder.find(name))
+        return Detection("package.json describes a Node project", (*project.files, *versions))
 
     def render(self, folder: Folder, base: Base, settings: PlanSettings) -> Parts:  # noqa: ARG002
         project = read_project(folder.tree)

@@ -69,14 +69,13 @@ def environment_steps(wanted: Wanted, title: str, settings: PlanSettings) -> tup
             suggestions=("operator: install docker-buildx on this host",),
         )
     # The base has a link there, to its own environment.
-    make = f"rm -f {PREFIX} && install -d -o 1000 -g 1000 {CONDA_DIR} {CONDA_DIR}/envs {PREFIX}"
+    make = f"rm -f {PREFIX} && mkdir {PREFIX}"
     run = f"PYTHONPATH={_TOOLS} {ENVIRONMENT}/bin/python {_REQUEST}/conda.py {_REQUEST}/request.json {PREFIX} {_CACHE}"
     steps: list[Step] = [
-        Run(Kind.BASE, "make the environment's directory", make, root=True),
         Run(
             Kind.DEPENDENCIES,
             title,
-            run,
+            f"{make} && {run}",
             caches=(Cache(_cache_id(wanted, settings), _CACHE),),
             tools=(_rattler(), _files(_request(wanted, settings))),
         ),

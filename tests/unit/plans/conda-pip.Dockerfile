@@ -29,13 +29,6 @@ ENV JUPYTER_CONFIG_PATH="/opt/binder/env/etc/jupyter"
 ENV VIRTUAL_ENV=""
 ENV BASH_ENV="/srv/conda/envs/notebook/share/binder/activate.sh"
 
-# make the environment's directory
-USER root
-RUN --mount=type=bind,from=binder-network,source=ca.crt,target=/etc/ssl/certs/ca-certificates.crt \
-    --mount=type=bind,from=binder-network,source=pip.conf,target=/etc/pip.conf \
-    --mount=type=bind,from=binder-network,source=uv.toml,target=/etc/uv/uv.toml \
-    export SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt REQUESTS_CA_BUNDLE=/etc/ssl/certs/ca-certificates.crt PIP_CERT=/etc/ssl/certs/ca-certificates.crt NODE_EXTRA_CA_CERTS=/etc/ssl/certs/ca-certificates.crt; rm -f /srv/conda/envs/notebook && install -d -o 1000 -g 1000 /srv/conda /srv/conda/envs /srv/conda/envs/notebook
-
 # install the conda environment of binder/environment.yml
 USER jovyan
 RUN --mount=type=bind,from=tool-rattler,source=/tmp/binder-rattler,target=/tmp/binder-rattler \
@@ -44,7 +37,7 @@ RUN --mount=type=bind,from=tool-rattler,source=/tmp/binder-rattler,target=/tmp/b
     --mount=type=bind,from=binder-network,source=ca.crt,target=/etc/ssl/certs/ca-certificates.crt \
     --mount=type=bind,from=binder-network,source=pip.conf,target=/etc/pip.conf \
     --mount=type=bind,from=binder-network,source=uv.toml,target=/etc/uv/uv.toml \
-    export SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt REQUESTS_CA_BUNDLE=/etc/ssl/certs/ca-certificates.crt PIP_CERT=/etc/ssl/certs/ca-certificates.crt NODE_EXTRA_CA_CERTS=/etc/ssl/certs/ca-certificates.crt; PYTHONPATH=/tmp/binder-rattler /opt/binder/env/bin/python /tmp/binder-conda/conda.py /tmp/binder-conda/request.json /srv/conda/envs/notebook /tmp/conda-cache
+    export SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt REQUESTS_CA_BUNDLE=/etc/ssl/certs/ca-certificates.crt PIP_CERT=/etc/ssl/certs/ca-certificates.crt NODE_EXTRA_CA_CERTS=/etc/ssl/certs/ca-certificates.crt; rm -f /srv/conda/envs/notebook && mkdir /srv/conda/envs/notebook && PYTHONPATH=/tmp/binder-rattler /opt/binder/env/bin/python /tmp/binder-conda/conda.py /tmp/binder-conda/request.json /srv/conda/envs/notebook /tmp/conda-cache
 
 # compile bytecode, note versions
 RUN --mount=type=bind,from=binder-network,source=ca.crt,target=/etc/ssl/certs/ca-certificates.crt \

@@ -32,15 +32,12 @@ RUN --mount=type=cache,id=binder-apt-archives,target=/var/cache/apt,sharing=lock
     --mount=type=cache,id=binder-apt-lists,target=/var/lib/apt/lists,sharing=locked \
     export DEBIAN_FRONTEND=noninteractive; apt-get update -qq && apt-get install -qq --yes --no-install-recommends --option Dpkg::Use-Pty=0 -- tree
 
-# make the environment's directory
-RUN rm -f /srv/conda/envs/notebook && install -d -o 1000 -g 1000 /srv/conda /srv/conda/envs /srv/conda/envs/notebook
-
 # install the conda environment of environment.yml
 USER jovyan
 RUN --mount=type=bind,from=tool-rattler,source=/tmp/binder-rattler,target=/tmp/binder-rattler \
     --mount=type=bind,from=tool-conda,source=/tmp/binder-conda,target=/tmp/binder-conda \
     --mount=type=cache,id=binder-conda-fbae54d3fbd60078,target=/tmp/conda-cache,sharing=shared,uid=1000,gid=1000 \
-    PYTHONPATH=/tmp/binder-rattler /opt/binder/env/bin/python /tmp/binder-conda/conda.py /tmp/binder-conda/request.json /srv/conda/envs/notebook /tmp/conda-cache
+    rm -f /srv/conda/envs/notebook && mkdir /srv/conda/envs/notebook && PYTHONPATH=/tmp/binder-rattler /opt/binder/env/bin/python /tmp/binder-conda/conda.py /tmp/binder-conda/request.json /srv/conda/envs/notebook /tmp/conda-cache
 
 # compile bytecode, note versions
 RUN [ ! -x /srv/conda/envs/notebook/bin/python ] || /srv/conda/envs/notebook/bin/python /opt/binder/libexec/finish.py /srv/conda/envs/notebook || true

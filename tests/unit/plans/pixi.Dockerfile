@@ -26,16 +26,12 @@ ENV JUPYTER_CONFIG_PATH="/opt/binder/env/etc/jupyter"
 ENV VIRTUAL_ENV=""
 ENV BASH_ENV="/srv/conda/envs/notebook/share/binder/activate.sh"
 
-# make the environment's directory
-USER root
-RUN rm -f /srv/conda/envs/notebook && install -d -o 1000 -g 1000 /srv/conda /srv/conda/envs /srv/conda/envs/notebook
-
 # install the conda environment of pixi.toml
 USER jovyan
 RUN --mount=type=bind,from=tool-rattler,source=/tmp/binder-rattler,target=/tmp/binder-rattler \
     --mount=type=bind,from=tool-conda,source=/tmp/binder-conda,target=/tmp/binder-conda \
     --mount=type=cache,id=binder-conda-0d14d2fe2a26741a,target=/tmp/conda-cache,sharing=shared,uid=1000,gid=1000 \
-    PYTHONPATH=/tmp/binder-rattler /opt/binder/env/bin/python /tmp/binder-conda/conda.py /tmp/binder-conda/request.json /srv/conda/envs/notebook /tmp/conda-cache
+    rm -f /srv/conda/envs/notebook && mkdir /srv/conda/envs/notebook && PYTHONPATH=/tmp/binder-rattler /opt/binder/env/bin/python /tmp/binder-conda/conda.py /tmp/binder-conda/request.json /srv/conda/envs/notebook /tmp/conda-cache
 
 # install pip's packages
 RUN --mount=type=cache,id=binder-uv-scope,target=/tmp/uv-cache,sharing=shared,uid=1000,gid=1000 \
