@@ -57,7 +57,10 @@ _HINTS: tuple[tuple[str, str], ...] = (
         r"can't be had here\. There is Python (?P<version>[\d.]+)\.",
         r"name Python \g<version>, as python-\g<version> in runtime.txt",
     ),
-    (r"can't be had here\. There is Python", "operator: name where Pythons can be downloaded (`python_mirror`)"),
+    (
+        r"can't be had here\. There is Python",
+        "operator: name where Pythons can be downloaded (`python_mirror`), or switch `managed_pythons` off",
+    ),
     (r"Hash mismatch", "lock the versions anew: the index has other files than those whose hashes are listed"),
     (r"Python\.h: No such file", "name Python's headers in apt.txt: python3-dev"),
     (r"pg_config", "name PostgreSQL's headers in apt.txt: libpq-dev"),

@@ -208,6 +208,7 @@ def _plan_settings(settings: BuildSettings, network: BuildNetwork, policy: Addre
         allow_remote_add=settings.allow_remote_add,
         registry_allowed=policy.allows_literal,
         mirrors=_mirrors(settings),
+        managed_pythons=settings.managed_pythons,
         max_memory=settings.max_memory,
         max_cpu=settings.max_cpu,
     )

@@ -50,7 +50,12 @@ class Recipes:
     def key(self, subject: Subject, revision: Revision) -> str:
         """Equal for all attempts that would give the same image. Raises EngineError, or where there is no base."""
         plan: list[object] = [self._images.has_buildx(), self._plan.ca, self._plan.index, self._plan.frontends]
-        plan += [sorted(self._plan.mirrors.items()), self._plan.max_memory, self._plan.max_cpu]
+        plan += [
+            sorted(self._plan.mirrors.items()),
+            self._plan.managed_pythons,
+            self._plan.max_memory,
+            self._plan.max_cpu,
+        ]
         plan += self._installed.versions
         facts = [VERSION, subject.settings, revision.commit, revision.subdir, self.base().id, plan]
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()

@@ -39,7 +39,8 @@ class BuildSettings(ServiceSettings):
     Mirrors show in plans and logs: `python_mirror` and `python_downloads` are where Pythons that the base image hasn't
     come from (uv's UV_PYTHON_INSTALL_MIRROR and UV_PYTHON_DOWNLOADS_JSON_URL); `conda_channel_alias` is asked in the
     stead of conda.anaconda.org; `cran_mirror` holds snapshots of CRAN by their day, as CRAN_MIRROR/2025-06-30, and is
-    named in images of R; `julia_mirror` is laid out as Julia's own download server.
+    named in images of R; `julia_mirror` is laid out as Julia's own download server. Without `managed_pythons` none is
+    downloaded: a repository that asks for another Python than the base image's gets that one, with a warning.
 
     Disk: below `min_free_bytes` the images least recently used are removed, and without success no build starts.
     Of each name the newest good image and `keep_images` before it are kept in any case. A log holds `log_bytes`, and
@@ -85,6 +86,7 @@ class BuildSettings(ServiceSettings):
     ca_bundle: Path | None = None
     index_url: SecretStr | None = None
     npm_registry: str | None = Field(default=None, pattern=r"^https?://[^\s@'\"\\]{1,500}$")
+    managed_pythons: bool = True
     python_mirror: str | None = Field(default=None, pattern=_MIRROR)
     python_downloads: str | None = Field(default=None, pattern=_MIRROR)
     conda_channel_alias: str | None = Field(default=None, pattern=_MIRROR)

@@ -147,7 +147,8 @@ class PlanSettings:
     `ca`, `index`: the build is given a CA bundle, a package index, whose address holds a password (`index_secret`).
     `frontends`: docker/dockerfile is pulled where a Dockerfile names it. `private_prefixes`: names of images that
     belong to builds, and to no Dockerfile. `registry_allowed` says of a host whether images may come from it.
-    `mirrors` are addresses by the names in `settings`, such as `python` and `cran`.
+    `mirrors` are addresses by the names in `settings`, such as `python` and `cran`. `managed_pythons`: Pythons that
+    the base hasn't can be downloaded.
 
     `cache_scope`: builds of one scope share the caches that their repositories write to. `sources`: packages without a
     wheel are built from their sources, with a cache of that scope. `as_of`: no package newer than this day (ISO 8601).
@@ -165,6 +166,7 @@ class PlanSettings:
     private_prefixes: tuple[str, ...] = ("binder/",)
     registry_allowed: Callable[[str], bool] = may_be_public
     mirrors: Mapping[str, str] = field(default_factory=dict)
+    managed_pythons: bool = True
     cache_scope: str = "host"
     sources: bool = True
     as_of: str | None = None

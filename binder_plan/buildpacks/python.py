@@ -12,7 +12,7 @@ from binder_plan.python.interpreters import Interpreter, interpreter
 from binder_plan.python.listings import Listing, find_listing
 from binder_plan.python.project import Project, read_project
 from binder_plan.python.uv import download_dependencies, install_dependencies, install_project, wheels_only
-from binder_plan.python.version import Chosen, from_range, from_version, parse_runtime, parse_version_file
+from binder_plan.python.version import Chosen, as_offered, from_range, from_version, parse_runtime, parse_version_file
 from binder_plan.recipe import Base, Copy, Kind, PlanSettings, Step, Write
 from binder_protocol.models import IgnoredFile
 
@@ -40,7 +40,7 @@ class Python:
     def render(self, folder: Folder, base: Base, settings: PlanSettings) -> Parts:
         project = read_project(folder, settings.registry_allowed)
         listing = find_listing(folder, project, settings.registry_allowed)
-        chosen = choose(folder, listing, project, base)
+        chosen = as_offered(choose(folder, listing, project, base), base, others=settings.managed_pythons)
         python = interpreter(chosen, base, settings)
         before, ahead, after = _listed(listing, python, settings) if listing and listing.asks else ((), (), ())
         if project.package and not (listing and listing.has_project):

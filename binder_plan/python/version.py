@@ -81,6 +81,14 @@ def from_range(wanted: Any, source: str, base: Base) -> Chosen:
     )
 
 
+def as_offered(chosen: Chosen, base: Base, *, others: bool) -> Chosen:
+    """`chosen`, or the base's Python with a warning where there are no `others`."""
+    if chosen.is_base or others:
+        return chosen
+    said = f"{chosen.source} asks for Python {chosen.version}: there is {base.python} alone, which is taken"
+    return Chosen(base.python, chosen.source, warnings=(*chosen.warnings, said))
+
+
 def _checked(version: str, path: str) -> str:
     if _TWO.fullmatch(version):
         raise InvalidRepository(

@@ -226,11 +226,11 @@ def test_a_registry_that_is_down_fails_the_build_and_the_next_one_takes_its_imag
 def test_a_plan_says_what_would_be_built_and_builds_nothing(
     suite: Suite, git: GitServer, engine: docker.DockerClient
 ) -> None:
-    source = git.create("own/planned", {"requirements.txt": "six\n", "environment.yml": "name: x\n"})
+    source = git.create("own/planned", {"requirements.txt": "six\n", "package.json": "{}\n"})
     plan = suite.client.build.plan(source.url)
     assert (plan.buildpack, plan.commit) == ("python", source.git("rev-parse", "HEAD"))
     assert "requirements.txt" in plan.files
-    assert [each.path for each in plan.ignored] == ["environment.yml"]
+    assert [each.path for each in plan.ignored] == ["package.json"]
     assert "requirements.txt" in plan.dockerfile
     assert suite.leftovers() == []
     assert engine.images.list(filters={"label": f"org.binder.name={plan.name}"}) == []

@@ -63,7 +63,7 @@ def repositories(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GitServer
 @pytest.fixture(scope="module")
 def running_suite(repositories: GitServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Suite]:
     host = urllib.parse.urlsplit(repositories.url).netloc
-    with suite(tmp_path_factory.mktemp("home"), build=f"allow-hosts = ['{host}']\n") as found:
+    with suite(tmp_path_factory.mktemp("home"), build=f"allow-hosts = ['{host}']\nmanaged-pythons = false\n") as found:
         prepared = found.control("setup", timeout=300)
         assert prepared.returncode == 0, prepared.stderr
         started = found.control("start-all")

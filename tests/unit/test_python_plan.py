@@ -151,6 +151,14 @@ def test_the_python_that_is_asked_for(files: dict[str, str], version: str, tmp_p
     assert ("python install" in found.dockerfile) == (version != "3.13")
 
 
+def test_where_no_other_python_can_be_had_the_base_is_taken_with_a_warning(tmp_path: Path) -> None:
+    files = {"requirements.txt": "six\n", "runtime.txt": "python-3.11"}
+    found = recipe(tmp_path, files, managed_pythons=False)
+    assert found.versions == {"python": "3.13"}
+    assert "python install" not in found.dockerfile
+    assert "runtime.txt asks for Python 3.11: there is 3.13 alone, which is taken" in found.warnings
+
+
 @pytest.mark.parametrize("text", ["python-2.7", "python-3.x", "python", "", "3.10", "python-3.1\nr-4.1", "python-4.0"])
 def test_a_runtime_that_is_none_is_refused(text: str, tmp_path: Path) -> None:
     assert "runtime.txt" in refusal(tmp_path, {"runtime.txt": text, "requirements.txt": ""})
