@@ -18,6 +18,12 @@ NB_USER, NB_UID = "jovyan", "1000"
 DEFAULT_PORT = 8888
 
 
+def path_with(prefix: str) -> str:
+    """The base image's PATH with the programs of the environment at `prefix` before the base's own."""
+    own = f"{REPO_DIR}/.local/bin:{prefix}/bin:{ENVIRONMENT}/bin:/opt/binder/bin"
+    return f"{own}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
 class Kind(StrEnum):
     """What a step is for; the order is that of the layers, from what changes least to what changes most."""
 

@@ -6,13 +6,13 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from binder_client.cli import exits
-from binder_client.cli.options import AsJson, Plain, Quiet, Ref, Repository, Subdir
+from binder_client.cli.options import AsJson, AsOf, Plain, Quiet, Ref, Repository, Subdir
 from binder_client.cli.output import Output, duration
 from binder_client.cli.progress import progress, show
 from binder_client.cli.session import session
@@ -25,10 +25,6 @@ _MAX_SECRET = 65_536
 
 Force = Annotated[bool, typer.Option("--force", help="Build even where this commit has an image.")]
 Submodules = Annotated[bool, typer.Option("--submodules", help="Fetch the repository's submodules too.")]
-AsOf = Annotated[
-    datetime | None,
-    typer.Option("--as-of", formats=["%Y-%m-%d"], help="Install no package published after this day."),
-]
 CancelOnInterrupt = Annotated[
     bool, typer.Option("--cancel-on-interrupt", help="Ctrl-C cancels the build instead of leaving it running.")
 ]

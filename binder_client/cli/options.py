@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated
 
 import typer
@@ -25,3 +26,7 @@ Memory = Annotated[str | None, typer.Option("--memory", help="Memory limit, such
 Cpu = Annotated[str | None, typer.Option("--cpu", help="CPU limit, such as 0.5 or 2.")]
 Wait = Annotated[bool, typer.Option("--wait/--no-wait", help="Wait until the application answers.")]
 Instance = Annotated[str, typer.Argument(metavar="TEMPLATE/ID", help="An application, as `fetch` lists it.")]
+AsOf = Annotated[
+    datetime | None,
+    typer.Option("--as-of", formats=["%Y-%m-%d"], metavar="DAY", help="No package published after this day."),
+]

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from binder_client.cli.building import secret_from_stdin
-from binder_client.cli.options import AsJson, Ref, Subdir
+from binder_client.cli.options import AsJson, AsOf, Ref, Subdir
 from binder_client.cli.output import Output
 from binder_client.cli.session import reported, session
 from binder_protocol.errors import RequestError
@@ -18,11 +17,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from binder_protocol.models import Plan
-
-AsOf = Annotated[
-    datetime | None,
-    typer.Option("--as-of", formats=["%Y-%m-%d"], metavar="DAY", help="No package published after this day."),
-]
 
 
 def plan(

@@ -13,7 +13,7 @@ from typing import Any
 from binder_plan.conda.channels import mirrors
 from binder_plan.python.uv import CACHE as UV_CACHE
 from binder_plan.python.uv import finish, install_dependencies, install_project
-from binder_plan.recipe import ENVIRONMENT, REPO_DIR, Cache, Kind, PlanSettings, Run, Step, Tool
+from binder_plan.recipe import ENVIRONMENT, REPO_DIR, Cache, Kind, PlanSettings, Run, Step, Tool, path_with
 from binder_protocol.errors import InvalidRepository
 
 RATTLER = "py-rattler==0.28.0"
@@ -22,8 +22,7 @@ PREFIX = f"{CONDA_DIR}/envs/notebook"
 NOTES = f"{PREFIX}/share/binder"
 WITH_PYTHON = ("jupyterlab", "ipykernel", "pip")
 VARIABLES = {
-    "PATH": f"/home/jovyan/.local/bin:{PREFIX}/bin:{ENVIRONMENT}/bin:/opt/binder/bin"
-    ":/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    "PATH": path_with(PREFIX),
     "CONDA_DIR": CONDA_DIR,
     "CONDA_PREFIX": PREFIX,
     "CONDA_DEFAULT_ENV": PREFIX,

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from binder_plan.python.uv import UV, environment, install_dependencies
 from binder_plan.python.version import Chosen
-from binder_plan.recipe import ENVIRONMENT, REPO_DIR, Base, Cache, Kind, PlanSettings, Run, Step
+from binder_plan.recipe import ENVIRONMENT, Base, Cache, Kind, PlanSettings, Run, Step, path_with
 
 PLACE = "/opt/binder/python"
 PREFIX = f"{PLACE}/env"
@@ -73,9 +73,8 @@ def _origin(settings: PlanSettings) -> str:
 
 
 def _variables() -> dict[str, str]:
-    path = f"{REPO_DIR}/.local/bin:{PREFIX}/bin:{ENVIRONMENT}/bin:/opt/binder/bin"
     return {
-        "PATH": f"{path}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+        "PATH": path_with(PREFIX),
         "VIRTUAL_ENV": PREFIX,
         "NB_PYTHON_PREFIX": PREFIX,
         "KERNEL_PYTHON_PREFIX": PREFIX,
