@@ -82,7 +82,9 @@ def make_recipe(tree: Tree, base: Base, settings: PlanSettings, buildpacks: Sequ
         buildpack=buildpack.name,
         reason=detection.reason,
         files=files,
-        dockerfile=_with_launch(parts, started) or render_dockerfile(title, base, stages, settings),
+        dockerfile=_own(parts.dockerfile, started)
+        if parts.dockerfile is not None
+        else render_dockerfile(title, base, stages, settings),
         dockerignore=_dockerignore(tree, patterns, None if parts.dockerfile is not None else stages, files),
         base=base,
         steps=(*stages.ahead, *stages.environment, *stages.contents),
@@ -98,9 +100,9 @@ def make_recipe(tree: Tree, base: Base, settings: PlanSettings, buildpacks: Sequ
     )
 
 
-def _with_launch(parts: Parts, started: Launching) -> str | None:
-    """The Dockerfile of the repository's own, where it has one, with what its launch files wish."""
-    return None if parts.dockerfile is None else "\n".join([parts.dockerfile, *launch_lines(started.wishes)])
+def _own(dockerfile: str, started: Launching) -> str:
+    """A Dockerfile of the repository's own, with what its launch files wish."""
+    return "\n".join([dockerfile, *launch_lines(started.wishes)])
 
 
 def _labels(buildpack: Buildpack, base: Base, environment: Environment | None) -> dict[str, str]:

@@ -131,9 +131,10 @@ def _read(place: Path, path: str, limit: int) -> bytes:
         raise InvalidRepository(
             f"{path} can't be read: {reason}", suggestions=(f"put a plain file at {path}",)
         ) from None
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise InvalidRepository(f"{path} is not a regular file", suggestions=(f"put a plain file at {path}",))
     with open(descriptor, "rb") as file:  # noqa: PTH123 - a descriptor, opened so that a pipe can't block
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise InvalidRepository(f"{path} is not a regular file", suggestions=(f"put a plain file at {path}",))
         data = file.read(limit + 1)
     if len(data) > limit:
         raise InvalidRepository(f"{path} is larger than {limit // 1_000_000} MB", suggestions=(f"make {path} smaller",))

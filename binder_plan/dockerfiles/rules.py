@@ -21,7 +21,9 @@ _PLAIN_SOURCE = re.compile(r"(?:\./|/)?[\w.-]+(?:/|$)")
 
 
 def check(text: str, path: str, arguments: dict[str, str], settings: PlanSettings) -> None:
-    """Raises `InvalidRepository` that names the line for what this service doesn't do for a Dockerfile."""
+    """Raises `InvalidRepository`, which names the line, for what this service doesn't do, or can't for want of one."""
+    if not instructions(text):
+        raise InvalidRepository(f"{path} is empty", suggestions=("write what it builds from, or remove it",))
     _Check(path, arguments, settings).syntax(text)
     # A line that hides behind a here-document in one reading and not in the other is seen in both.
     for heredocs, strict in ((True, True), (False, False)):

@@ -82,8 +82,13 @@ ALLOWED = [
     "FROM x\nARG NB_USER\nUSER ${NB_USER}\nVOLUME /data\nHEALTHCHECK CMD id\n",
     "FROM x\nRUN <<EOF\nfrom os import path\nadd = 1\nEOF\n",
     "FROM x\nRUN echo '--network=host' \\\n # a comment\n\n  && echo done\n",
-    "",
 ]
+
+
+@pytest.mark.parametrize("text", ["", "\n", "# FROM x\n"])
+def test_a_dockerfile_without_an_instruction_is_empty(text: str) -> None:
+    with pytest.raises(InvalidRepository, match=r"^Dockerfile is empty$"):
+        judge(text)
 
 
 @pytest.mark.parametrize("text", ALLOWED)

@@ -323,6 +323,14 @@ def test_lines_are_numbered_by_where_they_begin() -> None:
     ]
 
 
+@pytest.mark.parametrize("path", [".", "..", "folder", "/"])
+def test_a_directory_can_not_be_included(tmp_path: Path, path: str) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "requirements.txt").write_text(f"-r {path}\n")
+    with pytest.raises(InvalidRepository):
+        read_requirements(Tree(tmp_path), "requirements.txt")
+
+
 @given(st.text(alphabet=st.sampled_from("-rce. /\\#=:@[]~${}\nabx"), max_size=80))
 def test_whatever_a_file_holds_no_included_file_is_outside(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
     root = tmp_path_factory.mktemp("tree")
