@@ -94,6 +94,8 @@ def why_it_ended(instance: Instance | None) -> BinderError:
     """The typed reason of an instance that doesn't run."""
     if instance is None:
         return Crashed("its container was removed by somebody else")
+    if instance.failure is not None:
+        return instance.failure
     if instance.out_of_memory:
         return ApplicationOutOfMemory()
     code = instance.exit_code

@@ -8,12 +8,13 @@ what belongs to this suite. tests/contract/test_backend_laws.py holds every impl
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
 from binder_deploy.launches import Launch
+from binder_protocol.errors import BinderError
 
 
 class State(StrEnum):
@@ -26,7 +27,11 @@ class State(StrEnum):
 
 @dataclass(frozen=True)
 class Instance:
-    """One application as it runs, or as it ended. `address`: host and port at which this process reaches it."""
+    """One application as it runs, or as it ended. `address`: host and port at which this process reaches it.
+
+    `ready`: whether it answers, where the backend finds that out itself. `waiting`: why there is no place for it yet.
+    `failure`: why it will never run, or runs no more, where the backend knows more than an exit code.
+    """
 
     id: str
     state: State
@@ -35,6 +40,9 @@ class Instance:
     exit_code: int | None = None
     out_of_memory: bool = False
     ended: datetime | None = None
+    ready: bool | None = None
+    waiting: str | None = None
+    failure: BinderError | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
@@ -65,7 +73,8 @@ class Backend(Protocol):
     """Runs applications. Every verb may raise EngineError where it doesn't answer, and waits a bounded time."""
 
     def launch(self, launch: Launch) -> Instance:
-        """Starts it, or starts again what has stopped, or leaves alone what runs. It need not listen yet.
+        """Starts it, or starts again what has stopped, or leaves alone what runs. It need not listen yet; where there
+        is no place for it, it need not even run: it is `waiting` then, and starts when there is.
 
         Raises ImageNotFound, InvalidTemplate (it can't be run like that) or LaunchFailed; nothing stays behind then.
         """
