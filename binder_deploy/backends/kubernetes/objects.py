@@ -15,13 +15,23 @@ from dataclasses import dataclass
 from typing import Any
 
 from binder_deploy.backends.kubernetes.site import Site
-from binder_deploy.containers import APP, APPLICATION, JUPYTER, TEMPLATE, Image, environment, filled, runs_jupyter
 from binder_deploy.launches import Launch
+from binder_deploy.startup import (
+    APP,
+    APPLICATION,
+    JUPYTER,
+    OTHER,
+    TEMPLATE,
+    USER,
+    Image,
+    environment,
+    filled,
+    runs_jupyter,
+)
 
 MANAGED_BY, INSTANCE = "app.kubernetes.io/managed-by", "app.kubernetes.io/instance"
 CONTAINER = "application"
 PORT_NAME = "http"
-USER = 1000
 
 Manifest = dict[str, Any]
 
@@ -86,7 +96,7 @@ def pod(launch: Launch, site: Site, image: Image) -> Manifest:
     if launch.command is not None:
         container["args"] = [_literal(filled(argument, launch)) for argument in launch.command]
     metadata = _metadata(launch, site)
-    metadata["labels"][APP] = JUPYTER if runs_jupyter(launch, image) else "other"
+    metadata["labels"][APP] = JUPYTER if runs_jupyter(launch, image) else OTHER
     spec = {
         "restartPolicy": "Never",
         "automountServiceAccountToken": False,
