@@ -7,7 +7,7 @@ what belongs to this suite. tests/contract/test_backend_laws.py holds every impl
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -15,6 +15,7 @@ from typing import Protocol
 
 from binder_deploy.launches import Launch
 from binder_protocol.errors import BinderError
+from binder_protocol.models import PreloadStatus
 
 
 class State(StrEnum):
@@ -96,6 +97,12 @@ class Backend(Protocol):
 
     def preload(self, image: str) -> None:
         """Brings the image here; returns when it is. Raises ImageNotFound."""
+
+    def preloaded(self, image: str) -> Mapping[str, PreloadStatus]:
+        """How far the preload of the image is on each node; empty where there is but this host."""
+
+    def room(self, launch: Launch) -> int | None:
+        """How many more of that size have a place; None where nothing but the operator's limit counts."""
 
     def ping(self) -> None:
         """Returns where launches can work; raises EngineError, or Unavailable with what is missing."""
