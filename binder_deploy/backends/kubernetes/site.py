@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from binder_deploy.backends.kubernetes.callers import Caller
+
 Json = Mapping[str, Any]
 Controller = Literal["traefik", "nginx", "other"]
 
@@ -51,7 +53,9 @@ class Shares:
 @dataclass(frozen=True)
 class Site:
     """`suite` is this suite's id. Everything lies in `namespace`, or, with `own_namespaces`, each application in one
-    of its own. `ephemeral_storage` in bytes, `probe_seconds` 0 without a readiness probe.
+    of its own. `ephemeral_storage` in bytes, `probe_seconds` 0 without a readiness probe. `reached_from` may reach
+    applications; those reach the internet and `dns`, of private networks only the `reachable`, and none of
+    `cluster_networks`.
     """
 
     suite: str
@@ -70,3 +74,9 @@ class Site:
     stop_seconds: int = 2
     probe_seconds: int = 1
     pod_patch: Json = field(default_factory=dict)
+    pod_security: Literal["restricted", "any"] = "restricted"
+    network_policy: bool = True
+    reached_from: tuple[Caller, ...] = ()
+    reachable: tuple[str, ...] = ()
+    cluster_networks: tuple[str, ...] = ()
+    dns: tuple[Caller, ...] = (Caller(namespace="kube-system", labels={"k8s-app": "kube-dns"}),)
