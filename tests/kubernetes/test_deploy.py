@@ -22,9 +22,10 @@ from binder_protocol.errors import (
     Unschedulable,
 )
 from binder_protocol.models import Application, ApplicationStatus, Limits, PreloadStatus
-from tests.support.clusters import IMAGE, Place, cluster_place
+from tests.support.cluster import Cluster
 from tests.support.deploying import SERVER, python
 from tests.support.eventually import eventually
+from tests.support.places import Place, a_place
 
 pytestmark = pytest.mark.kubernetes
 
@@ -38,14 +39,14 @@ DEPLOYED, PENDING, DELETED, FAILED = (
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    with cluster_place(tmp_path_factory.mktemp("home")) as made:
+def place(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    with a_place(cluster, tmp_path_factory.mktemp("home")) as made:
         for name, command in (
             ("deaf", DEAF), ("crash", CRASH), ("greedy", TOO_MUCH_MEMORY), ("dies-later", DIES_LATER),
         ):  # fmt: skip
-            made.templates.add(name, image=IMAGE, command=python(command))
-        made.templates.add("no-image", image=f"{IMAGE}-that-is-not-there")
-        made.templates.add("short", image=IMAGE, cull_timeout=1_500)
+            made.templates.add(name, image=made.image, command=python(command))
+        made.templates.add("no-image", image=f"{made.image}-that-is-not-there")
+        made.templates.add("short", image=made.image, cull_timeout=1_500)
         yield made
 
 
@@ -164,7 +165,7 @@ def test_on_a_full_cluster_launches_wait_for_a_place(place: Place) -> None:
 
 
 def test_whoever_waits_too_long_for_a_place_is_told_why_there_was_none(place: Place) -> None:
-    place.templates.add("elsewhere", image=IMAGE)
+    place.templates.add("elsewhere", image=place.image)
     with place.service(queue_timeout=1, kubernetes={"node_selector": {"binder-test": "nowhere"}}) as client:
         with pytest.raises(Unschedulable, match="affinity/selector"):
             Deployed(client, place).launch("elsewhere")
@@ -275,5 +276,5 @@ def test_an_image_is_brought_to_every_node_or_it_is_said_why_not(deployed: Deplo
     assert failure.type == "image-not-found"
     where = collection("apps/v1", "DaemonSet", place.namespace)
     for each in place.api.list(where)[0]:
-        assert each["spec"]["template"]["spec"]["containers"][0]["image"] == IMAGE
+        assert each["spec"]["template"]["spec"]["containers"][0]["image"] == place.image
         place.api.delete(f"{where}/{each['metadata']['name']}")

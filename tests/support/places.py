@@ -1,8 +1,8 @@
-"""Backends and deploy services on the cluster that tests use, each in a namespace of its own, gone afterwards."""
+"""Backends and deploy services on the cluster that tests use, in namespaces of their own."""
 
 from __future__ import annotations
 
-import os
+import contextlib
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,46 +17,20 @@ from binder_deploy.backends.kubernetes.paths import collection, item
 from binder_deploy.backends.kubernetes.site import Site
 from binder_deploy.main import build_app
 from binder_deploy.settings import DeploySettings
-from tests.support.deploying import KEY, Templates, settings_for
+from tests.support.cluster import Cluster as TestCluster
+from tests.support.deploying import IMAGE, KEY, Templates, settings_for
 from tests.support.eventually import eventually
 from tests.support.frontdoor import Door
 from tests.support.server import running
-
-IMAGE = os.environ.get("BINDER_TEST_CLUSTER_IMAGE", "127.0.0.1:5001/backend/binder-base:1")
-"""The base image, where the cluster's nodes find it."""
 
 KINDS = (("v1", "Pod"), ("v1", "Service"), ("networking.k8s.io/v1", "Ingress"), ("apps/v1", "DaemonSet"))
 
 
 @contextmanager
-def cluster() -> Iterator[Cluster]:
-    """The cluster of KUBECONFIG, as its administrator."""
-    api = Cluster(os.environ["KUBECONFIG"])
-    try:
-        yield api
-    finally:
-        api.close()
-
-
-@contextmanager
-def namespace(prefix: str = "backend") -> Iterator[str]:
-    """A new namespace, for restricted pods."""
-    name = f"{prefix}-{uuid.uuid4().hex[:8]}"
-    labels = {"pod-security.kubernetes.io/enforce": "restricted"}
-    with cluster() as api:
-        made = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
-        api.create(collection("v1", "Namespace"), made)
-        try:
-            yield name
-        finally:
-            api.delete(item("v1", "Namespace", None, name))
-
-
-@contextmanager
-def kubernetes_backend(place: str, **values: Any) -> Iterator[KubernetesBackend]:
+def kubernetes_backend(kubeconfig: Path, namespace: str, **values: Any) -> Iterator[KubernetesBackend]:
     """A backend as of a suite of its own; what it launched goes with its namespace."""
-    site = Site(**{"suite": uuid.uuid4().hex[:16], "namespace": place, "stop_seconds": 1, **values})
-    backend = KubernetesBackend(Cluster(os.environ["KUBECONFIG"]), site, start_seconds=60)
+    site = Site(**{"suite": uuid.uuid4().hex[:16], "namespace": namespace, "stop_seconds": 1, **values})
+    backend = KubernetesBackend(Cluster(str(kubeconfig)), site, start_seconds=60)
     try:
         yield backend
     finally:
@@ -65,16 +39,20 @@ def kubernetes_backend(place: str, **values: Any) -> Iterator[KubernetesBackend]
 
 @dataclass
 class Place:
-    """A home and a namespace, in which a deploy service comes and goes. `api` is the administrator's."""
+    """A home and a namespace, in which a deploy service comes and goes. `api` is the administrator's, `image` the base
+    image as the nodes know it.
+    """
 
     home: Path
     namespace: str
     api: Cluster
+    kubeconfig: Path
+    image: str
     templates: Templates = field(default_factory=Templates)
 
     def settings(self, **values: Any) -> DeploySettings:
         """Settings that make everything happen quickly."""
-        given = {"kubeconfig": os.environ["KUBECONFIG"], "namespace": self.namespace, "reached_from": ["10.0.0.0/8"]}
+        given = {"kubeconfig": self.kubeconfig, "namespace": self.namespace, "reached_from": ["10.0.0.0/8"]}
         given |= values.pop("kubernetes", {})
         return settings_for(self.home, Door(1, 1), **{"backend": "kubernetes", "kubernetes": given, **values})
 
@@ -107,9 +85,12 @@ class Place:
 
 
 @contextmanager
-def cluster_place(home: Path) -> Iterator[Place]:
-    """A place with the template `server`."""
-    with namespace() as name, cluster() as api:
-        place = Place(home, name, api)
-        place.templates.add("server", image=IMAGE)
+def a_place(cluster: TestCluster, home: Path) -> Iterator[Place]:
+    """A place with the template `server`, for restricted pods."""
+    api = Cluster(str(cluster.kubeconfig))
+    image = cluster.image(IMAGE)
+    with cluster.namespace() as name, contextlib.closing(api):
+        cluster.kubectl("label", "namespace", name, "pod-security.kubernetes.io/enforce=restricted")
+        place = Place(home, name, api, cluster.kubeconfig, image)
+        place.templates.add("server", image=image)
         yield place
