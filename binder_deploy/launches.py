@@ -106,6 +106,14 @@ def settle(template: Template, request: LaunchRequest, policy: Policy, *, identi
     )
 
 
+def usual(policy: Policy) -> Launch:
+    """The size of an application that asks for nothing; nothing else of it is meant."""
+    return Launch(
+        id="0" * 32, template="usual", revision=0, image="", token="",
+        memory=policy.memory, cpu=policy.cpu, pids=policy.pids, cull_timeout=policy.cull_timeout,
+    )  # fmt: skip
+
+
 def _cull_timeout(template: Template, request: LaunchRequest, policy: Policy) -> int:
     asked = _first((request.cull_timeout, template.cull_timeout))
     return min(policy.cull_timeout if asked is None else asked, policy.longest_cull_timeout)

@@ -13,7 +13,7 @@ import pytest
 
 from tests.support import image_registry, ssh_server
 
-ENGINES = ("docker", "browser", "npm", "registry", "sshd")
+ENGINES = ("docker", "kubernetes", "browser", "npm", "registry", "sshd")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -67,6 +67,10 @@ def _docker_missing() -> str | None:
     return None if done.returncode == 0 else done.stderr.strip()[-200:]
 
 
+def _kubernetes_missing() -> str | None:
+    return None if os.environ.get("KUBECONFIG") else "KUBECONFIG names no cluster"
+
+
 @functools.cache
 def _browser_missing() -> str | None:
     named = os.environ.get("BINDER_TEST_BROWSER")
@@ -92,6 +96,7 @@ def _sshd_missing() -> str | None:
 
 PROBES: dict[str, Callable[[], str | None]] = {
     "docker": _docker_missing,
+    "kubernetes": _kubernetes_missing,
     "browser": _browser_missing,
     "npm": _npm_missing,
     "registry": _registry_missing,

@@ -22,6 +22,7 @@ from binder_deploy.launches import Launch
 from binder_deploy.route_files import RouteFiles
 from binder_deploy.startup import APP, APPLICATION, JUPYTER, Image
 from binder_protocol.errors import EngineError, ImageNotFound, LaunchFailed, NoRecord
+from binder_protocol.models import PreloadStatus
 
 log = structlog.get_logger()
 
@@ -177,6 +178,12 @@ class DockerBackend:
 
     def preload(self, image: str) -> None:
         self._image(image)
+
+    def preloaded(self, image: str) -> Mapping[str, PreloadStatus]:  # noqa: ARG002
+        return {}
+
+    def room(self, launch: Launch) -> int | None:  # noqa: ARG002
+        return None
 
     def ping(self) -> None:
         with translated():
