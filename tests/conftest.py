@@ -6,14 +6,15 @@ import functools
 import os
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.support import cluster as kubernetes
 from tests.support import image_registry, ssh_server
 
-ENGINES = ("docker", "kubernetes", "browser", "npm", "registry", "sshd")
+ENGINES = ("docker", "browser", "npm", "registry", "sshd", "kubernetes")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -25,6 +26,26 @@ def pytest_configure(config: pytest.Config) -> None:
     unknown = _required(config) - set(ENGINES)
     if unknown:
         raise pytest.UsageError(f"--require knows {', '.join(ENGINES)}, not {', '.join(sorted(unknown))}")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests with a cluster come last: meanwhile it may still be compiled."""
+    items.sort(key=lambda item: item.get_closest_marker("kubernetes") is not None)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """Waits for the cluster before the first test with one, outside of that test's limit of time."""
+    if item.get_closest_marker("kubernetes") is not None:
+        _found_cluster()
+    return (yield)
+
+
+def pytest_unconfigure() -> None:
+    """Stops the cluster, where these tests started it."""
+    if _found_cluster.cache_info().currsize:
+        _found_cluster().stop()
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -47,6 +68,22 @@ def docker_engine() -> str:
     return _docker_host()
 
 
+@pytest.fixture(scope="session")
+def cluster() -> kubernetes.Cluster:
+    """The Kubernetes cluster; only for tests marked `kubernetes`."""
+    found = _found_cluster()
+    if found.cluster is None:
+        pytest.fail(f"mark this test with pytest.mark.kubernetes: {found.missing}", pytrace=False)
+    return found.cluster
+
+
+@pytest.fixture
+def namespace(cluster: kubernetes.Cluster) -> Iterator[str]:
+    """A namespace of this test alone, gone afterwards."""
+    with cluster.namespace() as name:
+        yield name
+
+
 def _required(config: pytest.Config) -> set[str]:
     return {name for name in str(config.getoption("--require")).split(",") if name}
 
@@ -65,10 +102,6 @@ def _docker_missing() -> str | None:
     except subprocess.TimeoutExpired:
         return f"{_docker_host()} doesn't answer"
     return None if done.returncode == 0 else done.stderr.strip()[-200:]
-
-
-def _kubernetes_missing() -> str | None:
-    return None if os.environ.get("KUBECONFIG") else "KUBECONFIG names no cluster"
 
 
 @functools.cache
@@ -94,11 +127,16 @@ def _sshd_missing() -> str | None:
     return None if ssh_server.program() else "there is no sshd (package openssh-server)"
 
 
+@functools.cache
+def _found_cluster() -> kubernetes.Found:
+    return kubernetes.find()
+
+
 PROBES: dict[str, Callable[[], str | None]] = {
     "docker": _docker_missing,
-    "kubernetes": _kubernetes_missing,
     "browser": _browser_missing,
     "npm": _npm_missing,
     "registry": _registry_missing,
     "sshd": _sshd_missing,
+    "kubernetes": lambda: _found_cluster().missing or None,
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import time
 from pathlib import Path
@@ -16,6 +17,8 @@ from tests.cluster.up import Cluster
 def main() -> None:
     """Does one of them; see docs/kubernetes-tests.md."""
     given = _parser().parse_args()
+    # Ended from outside it ends what it started, a compiler above all.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     layout = Layout(given.state, given.run, given.cgroup)
     began = time.monotonic()
     if given.verb == "kubeconfig":

@@ -25,11 +25,16 @@ _EPOCH = "1970-01-01T00:00:00Z"
 
 def archives() -> dict[str, bytes]:
     """Image archives by name."""
+    layer = filesystem()
+    return {PAUSE_IMAGE: _image(PAUSE_IMAGE, layer, _PAUSE), BUSYBOX_IMAGE: _image(BUSYBOX_IMAGE, layer, ["/bin/sh"])}
+
+
+def filesystem() -> bytes:
+    """A tar archive of a root with busybox in it."""
     program = shutil.which("busybox")
     assert program, "there is no busybox (package busybox-static)"
     listed = subprocess.run([program, "--list"], capture_output=True, text=True, check=True, timeout=10)
-    layer = _layer(Path(program).read_bytes(), listed.stdout.split())
-    return {PAUSE_IMAGE: _image(PAUSE_IMAGE, layer, _PAUSE), BUSYBOX_IMAGE: _image(BUSYBOX_IMAGE, layer, ["/bin/sh"])}
+    return _layer(Path(program).read_bytes(), listed.stdout.split())
 
 
 def _layer(busybox: bytes, applets: list[str]) -> bytes:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import select
 import signal
-import subprocess
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -24,10 +23,11 @@ class Processes:
         if self.alive(name):
             return
         with (self.logs / f"{name}.log").open("ab") as log:
-            process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, close_fds=True
-            )
-        (self.pids / name).write_text(f"{process.pid} {born(process.pid)}\n")
+            streams: list[tuple[object, ...]] = [(os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0)]
+            streams += [(os.POSIX_SPAWN_DUP2, log.fileno(), number) for number in (1, 2)]
+            # Not a Popen, which is there to be waited for: this one is to stay.
+            pid = os.posix_spawnp(command[0], list(command), os.environ, file_actions=streams, setsid=True)
+        (self.pids / name).write_text(f"{pid} {born(pid)}\n")
 
     def alive(self, name: str) -> bool:
         """Whether the process runs that was started under this name."""
