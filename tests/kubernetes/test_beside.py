@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
 from collections.abc import Iterator
 
@@ -50,8 +51,9 @@ def test_a_template_is_launched_opened_and_stopped(beside: Suite, cluster: Clust
 
         # Who reaches applications is settled before the first one is there: this machine, where the front door is.
         (policy,) = json.loads(cluster.kubectl("get", "networkpolicies", "-o", "json", f"--namespace={place}"))["items"]
-        callers = [each["ipBlock"]["cidr"].partition("/")[0] for each in policy["spec"]["ingress"][0]["from"]]
-        assert callers == own_addresses()
+        callers = [ipaddress.ip_network(each["ipBlock"]["cidr"]) for each in policy["spec"]["ingress"][0]["from"]]
+        assert {each.num_addresses for each in callers} == {1}
+        assert {str(each.network_address) for each in callers} & set(own_addresses())
 
         client.deploy.stop("server", application.id)
         kinds = "pods,services,ingresses.networking.k8s.io"
