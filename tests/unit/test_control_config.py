@@ -166,6 +166,7 @@ def test_the_front_door_reads_the_cluster_that_applications_run_on(tmp_path: Pat
     providers = json.loads(next(each for file, each in files.items() if file.name == "traefik.yml"))["providers"]
     assert providers["kubernetesIngress"] == {
         "labelSelector": "app.kubernetes.io/managed-by=binder",
+        "disableClusterScopeResources": False,
         "throttleDuration": "20ms",
         "namespaces": ["classroom"],
         "ingressClass": "own",
