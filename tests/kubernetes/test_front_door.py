@@ -21,6 +21,7 @@ from tests.support.cluster import Cluster
 from tests.support.deploying import IMAGE, KEY, Templates, settings_for
 from tests.support.eventually import eventually
 from tests.support.frontdoor import Door, free_door, front_door
+from tests.support.raw_http import exchange
 from tests.support.server import running
 
 pytestmark = pytest.mark.kubernetes
@@ -116,3 +117,13 @@ def test_where_an_application_was_there_is_a_page(beside: Beside) -> None:
     eventually(lambda: beside.get(path).status_code == 410, within=20, what="the page in its place")
     assert beside.get(path).headers[PAGE_HEADER] == "gone"
     assert beside.get(f"/user/{'0' * 32}/").headers[PAGE_HEADER] == "unknown"
+
+
+@pytest.mark.parametrize("way", ["..", "%2e%2e", ".%2E", "%2e%2e%2fx%2f..", "..;", "//.."])
+def test_no_spelling_of_a_path_opens_another_application_with_ones_own_token(beside: Beside, way: str) -> None:
+    own, other = beside.launch("own"), beside.launch("other")
+    _, _, token = (own.location or "").partition("?")
+    reply = exchange(beside.door.url, "GET", f"/user/{own.id}/{way}/{other.id}/secret?{token}")
+    assert reply.status != 200 or reply.body.startswith(f"/user/{own.id}/".encode())
+    for application in (own, other):
+        beside.client.deploy.stop(application.template_name, application.id)
