@@ -53,9 +53,7 @@ class Controller:
         self._watched: datetime | None = None
 
     def step(self) -> None:
-        """One pass. Where the backend doesn't answer, nothing can be said of what runs: only launches are given up whose
-        time is over.
-        """
+        """One pass; where the backend doesn't answer, nothing can be said of what runs, and only late launches end."""
         try:
             self._pass()
         except Unavailable as error:

@@ -16,7 +16,7 @@ from binder_deploy.activity import FrontDoor
 from binder_deploy.main import build_app
 from binder_deploy.probe import PAGE_HEADER
 from binder_protocol.models import Access, Application
-from tests.support import clusters
+from tests.support import places
 from tests.support.cluster import Cluster
 from tests.support.deploying import IMAGE, KEY, Templates, settings_for
 from tests.support.eventually import eventually
@@ -56,7 +56,7 @@ def beside(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     with contextlib.ExitStack() as stack:
         place = stack.enter_context(cluster.namespace("objects"))
         stack.enter_context(pytest.MonkeyPatch.context()).setenv("KUBECONFIG", str(cluster.kubeconfig))
-        backend = stack.enter_context(clusters.kubernetes_backend(place))
+        backend = stack.enter_context(places.kubernetes_backend(cluster.kubeconfig, place))
         settings = settings_for(home, door, backend="kubernetes")
         url = stack.enter_context(running(build_app(settings, backend=backend, templates=templates)))
         ingresses = Ingresses(namespace=place)
