@@ -82,6 +82,17 @@ def test_a_template_is_launched_opened_and_stopped(beside: Suite, cluster: Clust
         eventually(lambda: cluster.kubectl(*wanted) == "", within=60, what="the end of all that was the application's")
 
 
-def test_the_front_door_sees_no_more_of_the_cluster_than_its_namespace(beside: Suite, place: str) -> None:
+def test_every_command_knows_of_the_cluster_until_stop_all(beside: Suite, place: str) -> None:
+    restarted = beside.control("restart", "front-door")
+    assert restarted.returncode == 0, restarted.stderr
     static = json.loads((beside.home / "control" / "traefik.yml").read_text(encoding="utf-8"))
     assert static["providers"]["kubernetesIngress"]["namespaces"] == [place]
+
+
+def test_where_the_cluster_can_not_be_reached_nothing_is_started_and_nothing_remembered(tmp_path: Path) -> None:
+    table = f"[deploy.kubernetes]\nkubeconfig = '{tmp_path / 'none'}'\n"
+    with suite(tmp_path / "home", deploy=table, control="start-seconds = 5\n") as found:
+        started = found.control("start-all", "--backend", "kubernetes")
+        assert started.returncode == 1
+        assert "deploy" in started.stderr
+        assert not (found.home / "control" / "backend").exists()
