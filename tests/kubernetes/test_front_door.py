@@ -16,11 +16,11 @@ from binder_deploy.activity import FrontDoor
 from binder_deploy.main import build_app
 from binder_deploy.probe import PAGE_HEADER
 from binder_protocol.models import Access, Application
-from tests.support import places
 from tests.support.cluster import Cluster
 from tests.support.deploying import IMAGE, KEY, Templates, settings_for
 from tests.support.eventually import eventually
 from tests.support.frontdoor import Door, free_door, front_door
+from tests.support.places import kubernetes_backend
 from tests.support.raw_http import exchange
 from tests.support.server import running
 
@@ -56,7 +56,7 @@ def beside(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     with contextlib.ExitStack() as stack:
         place = stack.enter_context(cluster.namespace("objects"))
         stack.enter_context(pytest.MonkeyPatch.context()).setenv("KUBECONFIG", str(cluster.kubeconfig))
-        backend = stack.enter_context(places.kubernetes_backend(cluster.kubeconfig, place))
+        backend = stack.enter_context(kubernetes_backend(cluster.kubeconfig, place))
         settings = settings_for(home, door, backend="kubernetes")
         url = stack.enter_context(running(build_app(settings, backend=backend, templates=templates)))
         ingresses = Ingresses(namespace=place)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import http.client
 import json
 import ssl
 import threading
@@ -15,9 +16,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 from binder_client.client import Client
+from binder_control.frontdoor import Ingresses
 from binder_deploy.backends.kubernetes.backend import KubernetesBackend
 from binder_deploy.backends.kubernetes.cluster import Cluster, Json
 from binder_deploy.backends.kubernetes.paths import collection, item
@@ -29,7 +32,7 @@ from tests.cluster import pki
 from tests.support.cluster import Cluster as TestCluster
 from tests.support.deploying import IMAGE, KEY, Templates, settings_for
 from tests.support.eventually import eventually
-from tests.support.frontdoor import Door
+from tests.support.frontdoor import Door, free_door, front_door
 from tests.support.server import running
 
 KINDS = (("v1", "Pod"), ("v1", "Service"), ("networking.k8s.io/v1", "Ingress"), ("apps/v1", "DaemonSet"))
@@ -60,18 +63,40 @@ class Place:
     templates: Templates = field(default_factory=Templates)
     url: str = ""
 
-    def settings(self, **values: Any) -> DeploySettings:
-        """Settings that make everything happen quickly."""
+    def settings(self, door: Door, **values: Any) -> DeploySettings:
+        """Settings that make everything happen quickly; without a front door of ours."""
         given = {"kubeconfig": self.kubeconfig, "namespace": self.namespace, "reached_from": ["10.0.0.0/8"]}
-        given |= values.pop("kubernetes", {})
-        return settings_for(self.home, Door(1, 1), **{"backend": "kubernetes", "kubernetes": given, **values})
+        given |= {"middlewares_namespace": self.namespace, **values.pop("kubernetes", {})}
+        return settings_for(self.home, door, **{"backend": "kubernetes", "kubernetes": given, **values})
 
     @contextmanager
     def service(self, **values: Any) -> Iterator[Client]:
         """A deploy service, as long as it is wanted."""
-        app = build_app(self.settings(**values), templates=self.templates)
+        app = build_app(self.settings(Door(1, 1), **values), templates=self.templates)
         with running(app) as self.url, Client(self.url, KEY) as client:
             yield client
+
+    @contextmanager
+    def service_behind_front_door(self, **values: Any) -> Iterator[Client]:
+        """The same, with a front door."""
+        door = free_door()
+        settings = self.settings(door, kubernetes={"middlewares_namespace": None}, **values)
+        ingresses = Ingresses(namespace=self.namespace)
+        with (
+            _environment(KUBECONFIG=str(self.kubeconfig)),
+            running(build_app(settings, templates=self.templates)) as self.url,
+            front_door(door, self.home / "front-door", urls={"deploy": self.url}, ingresses=ingresses),
+            Client(self.url, KEY) as client,
+        ):
+            yield client
+
+    def answer(self, identity: str) -> int:
+        """The status with which the application answers at its pod's own address."""
+        pod = self.api.get(item("v1", "Pod", self.namespace, f"binder-{identity}"))
+        connection = http.client.HTTPConnection(pod["status"]["podIP"], 8888, timeout=10)
+        with contextlib.closing(connection):
+            connection.request("GET", f"/user/{identity}/")
+            return connection.getresponse().status
 
     @contextmanager
     def webhook(self, words: str) -> Iterator[None]:
@@ -134,6 +159,14 @@ class Place:
     def empty(self) -> None:
         """Waits until nothing of applications is left."""
         eventually(lambda: self.there() == [], within=60, every=0.2, what="an empty namespace")
+
+
+@contextmanager
+def _environment(**variables: str) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as environment:
+        for name, value in variables.items():
+            environment.setenv(name, value)
+        yield
 
 
 @contextmanager
