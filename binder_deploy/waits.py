@@ -15,11 +15,26 @@ class Waits:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._waiting: dict[str, threading.Event] = {}
+        self._expected: set[str] = set()
+
+    def expect(self, identity: str) -> bool:
+        """Notes that a thread will work on the application; False where one will or does already."""
+        with self._lock:
+            if identity in self._expected or identity in self._waiting:
+                return False
+            self._expected.add(identity)
+            return True
+
+    def expect_no_more(self, identity: str) -> None:
+        """No thread will, after all."""
+        with self._lock:
+            self._expected.discard(identity)
 
     @contextmanager
     def of(self, identity: str) -> Iterator[threading.Event | None]:
         """The event to wait on, or None where another thread works on the same application."""
         with self._lock:
+            self._expected.discard(identity)
             taken = identity in self._waiting
             event = self._waiting.setdefault(identity, threading.Event())
         try:
@@ -49,9 +64,9 @@ class Waits:
 
     @property
     def busy(self) -> frozenset[str]:
-        """The applications that a thread works on."""
+        """The applications that a thread works on, or will."""
         with self._lock:
-            return frozenset(self._waiting)
+            return frozenset(self._waiting.keys() | self._expected)
 
 
 class Feed:
