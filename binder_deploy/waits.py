@@ -16,6 +16,7 @@ class Waits:
         self._lock = threading.Lock()
         self._waiting: dict[str, threading.Event] = {}
         self._expected: set[str] = set()
+        self._ending: set[str] = set()
 
     def expect(self, identity: str) -> bool:
         """Notes that a thread will work on the application; False where one will or does already."""
@@ -44,6 +45,17 @@ class Waits:
                 with self._lock:
                     del self._waiting[identity]
 
+    @contextmanager
+    def ending(self, identity: str) -> Iterator[None]:
+        """Meanwhile a thread ends the application, and nobody else needs to."""
+        with self._lock:
+            self._ending.add(identity)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._ending.discard(identity)
+
     def wake(self, identity: str) -> None:
         """Something happened to the application: look."""
         with self._lock:
@@ -64,9 +76,9 @@ class Waits:
 
     @property
     def busy(self) -> frozenset[str]:
-        """The applications that a thread works on, or will."""
+        """The applications that a thread works on, or will, or ends just now."""
         with self._lock:
-            return frozenset(self._waiting.keys() | self._expected)
+            return frozenset(self._waiting.keys() | self._expected | self._ending)
 
 
 class Feed:
