@@ -245,3 +245,21 @@ def test_two_services_at_once_launch_everything_once_and_leave_nothing(place: Pl
 
 def _is_there(cluster: Cluster, namespace: str) -> bool:
     return bool(cluster.kubectl("get", "namespace", namespace, "--ignore-not-found", "--output=name"))
+
+
+@pytest.mark.timeout(180)
+def test_at_rest_the_api_server_is_hardly_asked(place: Place, way: ApiProxy) -> None:
+    with place.service(kubernetes=through(way)) as client:
+        asked = [client.deploy.deploy("server") for _ in range(6)]
+        for each in asked:
+            seen(client, each, DEPLOYED)
+
+        def watches() -> list[int]:
+            return [number for number, each in enumerate(way.requests) if "watch=true" in each]
+
+        first = len(watches())
+        eventually(lambda: len(watches()) >= first + 2, within=MINUTE, every=0.5, what="two more watches")
+        begin, end = watches()[first : first + 2]
+        # Between two watches, with a reconciler that passes twice a second: the look at what is allowed, and no more.
+        assert end - begin <= 3, way.requests[begin:end]
+        clean(place, client)
