@@ -64,7 +64,9 @@ class Scene:
             return sum(each["Size"] for each in api.df()["BuildCache"] or [] if not each["Shared"])
 
     def _attempt(self, name: str) -> Attempt:
-        subject = Subject(name, name, "https://example.org/x", "x", "", BuildRequest(repository="https://example.org/x"))
+        subject = Subject(
+            name, name, "https://example.org/x", "x", "", BuildRequest(repository="https://example.org/x")
+        )
         attempt, _ = self.store.admit(subject, None, None, queue_size=10, since=2**40, join=lambda _: None)
         return attempt
 
