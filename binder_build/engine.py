@@ -23,7 +23,7 @@ _PRUNE_SECONDS = 600
 class Engine:
     """The engine at `host` (None: as `docker` finds it). Its client may be used from several threads."""
 
-    def __init__(self, host: str | None = None, *, seconds: float = _API_SECONDS) -> None:
+    def __init__(self, host: str | None = None, *, seconds: int = _API_SECONDS) -> None:
         """No answer may take longer than `seconds`."""
         self.host = host or os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")
         self._seconds = seconds
