@@ -50,6 +50,9 @@ from binder_protocol.service.metrics import Metrics
 from binder_protocol.service.server import EXIT_CONFIG, serve
 from binder_protocol.service.settings import ConfigError, load_settings
 from binder_protocol.service.storage import Database
+from binder_protocol.service.work import Loop
+
+_TRIM_SECONDS = 600
 
 
 def build_app(settings: BuildSettings) -> FastAPI:
@@ -87,10 +90,12 @@ def build_app(settings: BuildSettings) -> FastAPI:
         environments,
         images,
         lambda: usage(client),
-        places=[state],
+        state=state,
         min_free=settings.min_free_bytes,
+        cache=settings.cache_bytes,
         keep=settings.keep_images,
     )
+    trimming = Loop("trim", collection.trim, every=_TRIM_SECONDS, longest=_TRIM_SECONDS)
 
     adapters = Adapters(
         store,
@@ -160,7 +165,15 @@ def build_app(settings: BuildSettings) -> FastAPI:
                 Check("registry", templates.ping),
                 Check("workers", workers.alive),
             ],
-            resources=[HomeLock(state, work), Closing(images.close), Closing(client.close), resolver, planner, workers],
+            resources=[
+                HomeLock(state, work),
+                Closing(images.close),
+                Closing(client.close),
+                resolver,
+                planner,
+                workers,
+                trimming,
+            ],
             database=database,
             metrics=metrics,
         )
@@ -181,6 +194,7 @@ def _limits(settings: BuildSettings) -> Limits:
             memory=memory_bytes(settings.memory),
             cpus=None if settings.cpu is None else millicpus(settings.cpu) / 1000,
             pids=settings.pids,
+            disk=None if settings.disk is None else memory_bytes(settings.disk),
         ),
         plan_seconds=settings.plan_seconds,
         push_seconds=settings.push_seconds,
