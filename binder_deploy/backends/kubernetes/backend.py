@@ -52,7 +52,7 @@ class KubernetesBackend:
         try:
             self._surround(launch.id)
             uid = self._maker.make(launch.id, wanted)
-        except LaunchFailed:
+        except (LaunchFailed, InvalidTemplate):
             self._surrounded = -float("inf")  # the namespace may have gone, with all that was in it
             self._spaces.remove(launch.id)
             raise
