@@ -109,6 +109,7 @@ class AttemptStore:
         for _ in range(_TRIES):
             try:
                 with self._database.session() as connection:
+                    self._database.take_turn(connection, "queue")
                     present = or_(ACTIVE, (ATTEMPTS.c.status == COMPLETED) & (ATTEMPTS.c.end >= since))
                     joined = join(_attempts(connection, ATTEMPTS.c.name == subject.name, present))
                     if joined is not None:

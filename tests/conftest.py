@@ -6,14 +6,16 @@ import functools
 import os
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.support import image_registry, ssh_server
+from tests.support.postgres import Postgres, postgres_server
+from tests.support.postgres import program as postgres_program
 
-ENGINES = ("docker", "browser", "npm", "registry", "sshd")
+ENGINES = ("docker", "browser", "npm", "registry", "sshd", "postgres")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -45,6 +47,24 @@ def docker_engine() -> str:
     if missing:
         pytest.fail(f"mark this test with pytest.mark.docker: {missing}", pytrace=False)
     return _docker_host()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A PostgreSQL server of the tests' own; only for tests marked `postgres`."""
+    if postgres_program("postgres") is None:
+        pytest.fail("mark this test with pytest.mark.postgres", pytrace=False)
+    with postgres_server() as server:
+        yield server
+
+
+@pytest.fixture(scope="module", params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+def database_url(request: pytest.FixtureRequest) -> str | None:
+    """Setting `database_url`: none, or an empty database on a server. What takes it is tested with either."""
+    if request.param == "sqlite":
+        return None
+    server: Postgres = request.getfixturevalue("postgres")
+    return server.new()
 
 
 def _required(config: pytest.Config) -> set[str]:
@@ -90,10 +110,15 @@ def _sshd_missing() -> str | None:
     return None if ssh_server.program() else "there is no sshd (package openssh-server)"
 
 
+def _postgres_missing() -> str | None:
+    return None if postgres_program("postgres") else "there is no server's program (package postgresql)"
+
+
 PROBES: dict[str, Callable[[], str | None]] = {
     "docker": _docker_missing,
     "browser": _browser_missing,
     "npm": _npm_missing,
     "registry": _registry_missing,
     "sshd": _sshd_missing,
+    "postgres": _postgres_missing,
 }

@@ -16,7 +16,7 @@ from binder_build.queue import Waiting, in_turn, next_to_start, position
 from binder_build.records import Attempt, Subject
 from binder_build.repository import parse_repository
 from binder_build.source import Revision
-from binder_build.store import AttemptStore
+from binder_build.store import ATTEMPTS, AttemptStore
 from binder_protocol.errors import AlreadyBuilding, QueueFull
 from binder_protocol.models import BuildPhase, BuildRequest, BuildStatus, Failure
 from binder_protocol.service.storage import Database
@@ -61,9 +61,11 @@ def test_everybody_has_one_place_in_the_queue_and_no_owner_is_two_turns_behind(
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    database = Database(f"sqlite:///{tmp_path / 'state.db'}", "binder_build.migrations")
+def database(tmp_path: Path, database_url: str | None) -> Iterator[Database]:
+    database = Database(database_url or f"sqlite:///{tmp_path / 'state.db'}", "binder_build.migrations")
     database.migrate()
+    with database.session() as connection:
+        connection.execute(ATTEMPTS.delete())
     yield database
     database.close()
 
