@@ -30,6 +30,7 @@ from binder_protocol.models.quantities import memory_bytes
 from binder_protocol.service import logs
 from binder_protocol.service.app import Closing, Service, create_app
 from binder_protocol.service.health import Check
+from binder_protocol.service.leadership import Leadership, lease_of
 from binder_protocol.service.metrics import Metrics
 from binder_protocol.service.server import EXIT_CONFIG, serve
 from binder_protocol.service.settings import ConfigError, load_settings
@@ -73,8 +74,20 @@ def build_app(
         watching_since=lambda: watcher.watching_since,
         activity_known=lambda: sampler.known or not behind_front_door,
     )  # fmt: skip
-    reconciling = Loop("reconciler", controller.step, every=settings.reconcile_every, longest=settings.reconcile_every)
-    sampling = Loop("activity", sampler.step, every=settings.activity_every, longest=settings.activity_every)
+
+    def on_lead() -> None:
+        reconciling.wake()
+        sampling.wake()
+        preloads.take_up()
+
+    # One of several services looks after all applications; each brings up those that it was asked for.
+    leadership = Leadership("reconciler", lease_of(database, "deploy_leases", "reconciler"), on_lead)
+    reconciling = Loop(
+        "reconciler", leadership.only(controller.step), every=settings.reconcile_every, longest=settings.reconcile_every
+    )
+    sampling = Loop(
+        "activity", leadership.only(sampler.step), every=settings.activity_every, longest=settings.activity_every
+    )
 
     def on_ending(identity: str) -> None:
         applications.waits.wake(identity)
@@ -95,8 +108,8 @@ def build_app(
                 launches,
                 loads,
                 applications,
-                preloads,
                 watcher,
+                leadership,
                 reconciling,
                 *([sampling] if behind_front_door else []),
             ],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -83,8 +83,8 @@ def admit(
     return store.admit(of, revision, None, queue_size=queue_size, since=since, join=join)
 
 
-def leases(database: Database, run: str = "first", seconds: float = 30) -> Leases:
-    return Leases(database, place="home", run=run, seconds=seconds)
+def leases(database: Database, run: str = "first", clock: Callable[[], float] = time.monotonic) -> Leases:
+    return Leases(database, place="home", run=run, seconds=8, clock=clock)
 
 
 def test_the_same_commit_and_settings_join_and_others_do_not(database: Database) -> None:
@@ -171,13 +171,44 @@ def test_a_dead_services_attempt_waits_again_once_and_then_fails(database: Datab
 
 def test_a_service_elsewhere_keeps_its_attempts_until_its_lease_runs_out(database: Database) -> None:
     admit(AttemptStore(database), subject())
-    elsewhere = Leases(database, place="elsewhere", run="x", seconds=30)
+    elsewhere = Leases(database, place="elsewhere", run="x", seconds=8)
     claimed = elsewhere.claim()
     assert claimed is not None
-    assert leases(database).take_up(restarts=1, failure=DIED) == []
-    Leases(database, place="elsewhere", run="x", seconds=-1).renew([claimed.id])
-    assert [each.id for each in leases(database).take_up(restarts=1, failure=DIED)] == [claimed.id]
+    now = 0.0
+    here = leases(database, clock=lambda: now)
+    for _ in range(20):
+        elsewhere.renew([claimed.id])
+        assert here.take_up(restarts=1, failure=DIED) == []
+        now += 1
+    for _ in range(7):
+        assert here.take_up(restarts=1, failure=DIED) == []
+        now += 1
+    assert [each.id for each in here.take_up(restarts=1, failure=DIED)] == [claimed.id]
     assert elsewhere.to_stop([claimed.id]) == {claimed.id: "lost"}
+
+
+def test_what_nobody_could_look_at_for_a_while_is_not_called_dead(database: Database) -> None:
+    admit(AttemptStore(database), subject())
+    assert Leases(database, place="elsewhere", run="x", seconds=8).claim() is not None
+    now = 0.0
+    here = leases(database, clock=lambda: now)
+    assert here.take_up(restarts=1, failure=DIED) == []
+    now = 60
+    assert here.take_up(restarts=1, failure=DIED) == [], "the database was away, and the other service, too"
+
+
+def test_who_lost_an_attempt_has_no_say_in_it_any_more(database: Database) -> None:
+    store = AttemptStore(database)
+    admit(store, subject())
+    lost = leases(database).claim()
+    assert lost is not None
+    leases(database, "second").take_up(restarts=1, failure=DIED)
+    again = leases(database, "second").claim()
+    assert again is not None
+    store.update(lost, status=BuildStatus.FAILED)
+    kept = store.find("owner-repo")
+    assert kept is not None
+    assert kept.status is BuildStatus.RUNNING
 
 
 def test_cancelling_ends_what_waits_and_marks_what_runs(database: Database) -> None:
