@@ -52,6 +52,9 @@ from binder_protocol.service.metrics import Metrics
 from binder_protocol.service.server import EXIT_CONFIG, serve
 from binder_protocol.service.settings import ConfigError, load_settings
 from binder_protocol.service.storage import Database
+from binder_protocol.service.work import Loop
+
+_TRIM_SECONDS = 600
 
 
 def build_app(settings: BuildSettings) -> FastAPI:
@@ -90,10 +93,12 @@ def build_app(settings: BuildSettings) -> FastAPI:
         environments,
         images,
         lambda: usage(client),
-        places=[state],
+        state=state,
         min_free=settings.min_free_bytes,
+        cache=settings.cache_bytes,
         keep=settings.keep_images,
     )
+    trimming = Loop("trim", collection.trim, every=_TRIM_SECONDS, longest=_TRIM_SECONDS)
 
     adapters = Adapters(
         store,
@@ -171,6 +176,7 @@ def build_app(settings: BuildSettings) -> FastAPI:
                 resolver,
                 planner,
                 workers,
+                trimming,
             ],
             database=database,
             metrics=metrics,
@@ -192,6 +198,7 @@ def _limits(settings: BuildSettings) -> Limits:
             memory=memory_bytes(settings.memory),
             cpus=None if settings.cpu is None else millicpus(settings.cpu) / 1000,
             pids=settings.pids,
+            disk=None if settings.disk is None else memory_bytes(settings.disk),
         ),
         plan_seconds=settings.plan_seconds,
         push_seconds=settings.push_seconds,

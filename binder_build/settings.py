@@ -43,7 +43,8 @@ class BuildSettings(ServiceSettings):
     named in images of R; `julia_mirror` is laid out as Julia's own download server. Without `managed_pythons` none is
     downloaded: a repository that asks for another Python than the base image's gets that one, with a warning.
 
-    Disk: below `min_free_bytes` the images least recently used are removed, and without success no build starts.
+    Disk: a step may write `disk` to its image. Below `min_free_bytes` what was least recently used is removed, and
+    without success no build starts. The engine's cache of steps is trimmed to `cache_bytes`.
     Of each name the newest good image and `keep_images` before it are kept in any case. A log holds `log_bytes`, and
     those of the newest `keep_logs` attempts at a name are kept.
     """
@@ -99,7 +100,9 @@ class BuildSettings(ServiceSettings):
     allow_remote_add: bool = False
     frontends: bool = False
 
+    disk: Memory | None = "20G"
     min_free_bytes: int = Field(default=2 * _GIB, ge=0)
+    cache_bytes: int = Field(default=20 * _GIB, ge=0)
     keep_images: int = Field(default=0, ge=0, le=1_000)
     log_bytes: int = Field(default=16 * 2**20, ge=65_536)
     keep_logs: int = Field(default=20, ge=1, le=10_000)
