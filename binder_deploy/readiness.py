@@ -1,10 +1,10 @@
-"""When an application is there: asked by ourselves over HTTP (see probe.py), or told by the backend that looks anyway."""
+"""When an application is there: asked by us over HTTP (see probe.py), or told by a backend that looks anyway."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from binder_deploy.backends import Instance, State
 from binder_deploy.launches import Launch
@@ -25,6 +25,7 @@ class Readiness(Protocol):
         """
 
 
+@runtime_checkable
 class Teller(Protocol):
     """A backend that knows whether its instances are ready."""
 

@@ -21,6 +21,7 @@ class DeploySettings(ServiceSettings):
     launching to everybody. `isolation = "off"` launches without the firewall rules that keep applications from the
     host and its networks: on a machine of one's own, without root. `reachable` are private networks that applications
     may reach all the same, such as a company's proxy. `cull_grace`: nothing is culled sooner after it was deployed.
+    `queue_timeout`: the longest that a launch waits for a place on a full cluster.
     """
 
     section: ClassVar[str] = "deploy"
@@ -50,6 +51,7 @@ class DeploySettings(ServiceSettings):
     log_bytes: int = Field(default=5 * 2**20, ge=4_096)
 
     start_timeout: float = Field(default=120, gt=0, le=3_600)
+    queue_timeout: float = Field(default=600, ge=0, le=86_400)
     stop_timeout: int = Field(default=2, ge=0, le=300)
     pull_timeout: float = Field(default=900, gt=0, le=7_200)
     cull_timeout: float = Field(default=3_600, gt=0)

@@ -8,8 +8,9 @@ from datetime import datetime
 from typing import Any
 
 from binder_deploy.backends import Instance, State
+from binder_deploy.backends.kubernetes.fitting import Amounts, requested
 from binder_deploy.backends.kubernetes.objects import CONTAINER
-from binder_deploy.containers import APP, APPLICATION, JUPYTER
+from binder_deploy.startup import APP, APPLICATION, JUPYTER
 from binder_protocol.errors import (
     ApplicationOutOfMemory,
     BinderError,
@@ -33,7 +34,7 @@ _TAKEN = frozenset({"Evicted", "NodeLost", "NodeShutdown", "NodeAffinity", "Shut
 class Pod:
     """A pod of this suite: an application's, by its `identity`, or one that brings an image to its node, by `preload`.
 
-    `leaving`: somebody deletes it. `pulled`: its image is on its node.
+    `leaving`: somebody deletes it. `pulled`: its image is on its node. `requests`: what it takes of its node.
     """
 
     namespace: str
@@ -44,6 +45,7 @@ class Pod:
     node: str
     leaving: bool
     pulled: bool
+    requests: Amounts
     instance: Instance
 
     @property
@@ -74,6 +76,7 @@ def read(pod: Json) -> Pod:
         node=(pod.get("spec") or {}).get("nodeName") or "",
         leaving=leaving,
         pulled=bool(container.get("imageID")),
+        requests=requested(pod),
         instance=_instance(identity, pod, container),
     )
 
