@@ -38,22 +38,14 @@ def caller(text: str) -> Caller:
         return Caller(network=str(ipaddress.ip_network(text)))
     except ValueError:
         pass
-    namespace, _, rest = text.partition("/")
-    labels = dict(_label(each) for each in rest.split(",")) if rest else {}
+    namespace, slash, rest = text.partition("/")
+    pairs = [each.partition("=") for each in rest.split(",")] if slash else []
     # An address that is wrong would pass for a namespace of digits.
-    if not _NAMESPACE.fullmatch(namespace) or namespace.isdigit() or (_ and not labels):
-        raise _unknown(text)
-    return Caller(namespace=namespace, labels=labels)
-
-
-def _label(text: str) -> tuple[str, str]:
-    name, equals, value = text.partition("=")
-    if not equals or not _LABEL.fullmatch(name) or not _VALUE.fullmatch(value):
-        raise _unknown(text)
-    return name, value
-
-
-def _unknown(text: str) -> ValueError:
-    return ValueError(
-        f"{text[:64]!r} is no network (10.0.0.0/24), namespace (traefik) or pods of one (traefik/app=web)"
-    )
+    named = _NAMESPACE.fullmatch(namespace) and not namespace.isdigit()
+    if not named or not all(
+        _LABEL.fullmatch(key) and equals and _VALUE.fullmatch(value) for key, equals, value in pairs
+    ):
+        raise ValueError(
+            f"{text[:64]!r} is no network (10.0.0.0/24), no namespace (traefik) and no pods of one (traefik/app=web)"
+        )
+    return Caller(namespace=namespace, labels={key: value for key, _, value in pairs})

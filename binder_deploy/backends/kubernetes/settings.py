@@ -51,7 +51,7 @@ class KubernetesSettings(BaseModel):
 
     kubeconfig: Path | None = None
     context: str | None = None
-    namespace: Label = "binder"
+    namespace: Label = "binder-applications"
     own_namespaces: bool = False
 
     ingress_class: Name | None = None

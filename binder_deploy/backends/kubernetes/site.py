@@ -59,7 +59,7 @@ class Site:
     """
 
     suite: str
-    namespace: str = "binder"
+    namespace: str = "binder-applications"
     own_namespaces: bool = False
     entrance: Entrance = Entrance()
     shares: Shares = Shares()

@@ -78,7 +78,7 @@ def _patch(settings: KubernetesSettings) -> dict[str, object]:
 def _try_patch(site: Site, settings: KubernetesSettings) -> None:
     """Patches a pod such as there will be."""
     sample = Launch(
-        id="0" * 32, template="sample", revision=1, image="sample", token="t", access=Access.PUBLIC, memory=1, cpu=1,
+        id="0" * 32, template="sample", revision=1, image="sample", token="", access=Access.PUBLIC, memory=1, cpu=1,
         pids=1, cull_timeout=1,
     )  # fmt: skip
     try:
