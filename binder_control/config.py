@@ -17,6 +17,7 @@ from binder_control.errors import ControlError
 from binder_control.paths import Paths, home_of
 from binder_control.services import SERVICES, Service
 from binder_control.settings import ControlSettings
+from binder_protocol.service.setting_names import as_variable, settings_of, value_of
 from binder_protocol.service.settings import ConfigError, ServiceSettings
 
 HIDDEN = "[hidden]"
@@ -65,7 +66,7 @@ def load(environ: Mapping[str, str]) -> Configuration:
     first = _load_all(environ, file)
     table = _table(file)
     given = {
-        name: {each for each in type(settings).model_fields if _given(name, each, environ, table)}
+        name: {each for each in settings_of(type(settings)) if _given(name, each, environ, table)}
         for name, settings in first.items()
     }
     variables = derived(first, given, environ.get("DOCKER_HOST"))
@@ -98,13 +99,13 @@ def values(configuration: Configuration, environ: Mapping[str, str]) -> Iterator
     """Every setting with its source; secrets are hidden."""
     table = _table(configuration.file)
     for section, settings in {"control": configuration.control, **configuration.services}.items():
-        for name in type(settings).model_fields:
+        for name in settings_of(type(settings)):
             source = _given(section, name, environ, table)
             if _variables(section, name) & configuration.derived.keys():
                 source = DERIVED if source is None else f"{source}, and {DERIVED}"
             if source is None and name == "api_key" and settings.api_key is not None:
                 source = str(configuration.paths.key)
-            shown = _shown(getattr(settings, name))
+            shown = _shown(value_of(settings, name))
             yield Value(section, name, shown, (source or "default").replace("{file}", str(configuration.file)))
 
 
@@ -131,19 +132,24 @@ def _table(file: Path) -> dict[str, object]:
 
 
 def _variables(section: str, name: str) -> set[str]:
-    return {f"BINDER_{section.upper()}_{name.upper()}"} | ({f"BINDER_{name.upper()}"} if name in _COMMON else set())
+    return {f"BINDER_{section.upper()}_{as_variable(name)}"} | (
+        {f"BINDER_{name.upper()}"} if name in _COMMON else set()
+    )
 
 
 def _given(section: str, name: str, environ: Mapping[str, str], table: Mapping[str, object]) -> str | None:
     """Where a setting was given, in the order of precedence; None where nobody did. `{file}` stands for the file."""
-    own = f"BINDER_{section.upper()}_{name.upper()}"
+    own = f"BINDER_{section.upper()}_{as_variable(name)}"
     if own in environ:
         return own
     if name in _COMMON and f"BINDER_{name.upper()}" in environ:
         return f"BINDER_{name.upper()}"
+    inside, _, inner = name.rpartition(".")
     own_table = table.get(section)
-    if isinstance(own_table, dict) and name in {key.replace("-", "_") for key in own_table}:
-        return f"{{file}} [{section}]"
+    if inside:
+        own_table = own_table.get(inside) if isinstance(own_table, dict) else None
+    if isinstance(own_table, dict) and inner in {key.replace("-", "_") for key in own_table}:
+        return f"{{file}} [{section}{'.' + inside if inside else ''}]"
     if name in _COMMON and name in {key.replace("-", "_") for key in table}:
         return "{file}"
     return None

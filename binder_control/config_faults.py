@@ -21,7 +21,7 @@ def misspelt_tables(file: Path, table: Mapping[str, object]) -> Iterator[str]:
 
 def with_line(fault: str, file: Path) -> str:
     """`file: [table] key: …` as `file, line N: [table] key: …`, where that line is found."""
-    found = re.match(rf"{re.escape(str(file))}: (?:\[(?P<table>[\w-]+)\] ?)?(?P<key>[\w-]*): ", fault)
+    found = re.match(rf"{re.escape(str(file))}: (?:\[(?P<table>[\w.-]+)\] ?)?(?P<key>[\w-]*): ", fault)
     if not found:
         return fault
     number = _line_of(file.read_text(encoding="utf-8"), found["table"], found["key"])
@@ -33,7 +33,7 @@ def _line_of(text: str, table: str | None, key: str) -> int | None:
     current: str | None = None
     assignment = re.compile(rf"\s*[\"']?{re.escape(key)}[\"']?\s*=")
     for number, line in enumerate(text.splitlines(), 1):
-        heading = re.match(r"\s*\[\s*([\w-]+)\s*\]", line)
+        heading = re.match(r"\s*\[\s*([\w.-]+)\s*\]", line)
         if heading:
             current = heading[1]
         if current == table and (heading if not key else assignment.match(line)):

@@ -14,8 +14,8 @@ import structlog
 
 from binder_deploy import routes
 from binder_deploy.backends import Backend, Instance, State
-from binder_deploy.launches import Launch, Policy, settle
-from binder_deploy.probe import Probe
+from binder_deploy.launches import Launch, Policy, settle, usual
+from binder_deploy.readiness import Readiness
 from binder_deploy.reconciler import why_it_ended
 from binder_deploy.records import ACTIVE, Record, failure_of
 from binder_deploy.store import Store
@@ -50,14 +50,14 @@ class Applications:
     """The use case. The store says what was asked for, the backend what runs."""
 
     def __init__(
-        self, store: Store, backend: Backend, templates: Templates, probe: Probe, pool: WorkerPool, rules: Rules
+        self, store: Store, backend: Backend, templates: Templates, readiness: Readiness, pool: WorkerPool, rules: Rules
     ) -> None:
         self.store = store
         self.waits = Waits()
         self.feed = Feed()
         self._backend = backend
         self._templates = templates
-        self._probe = probe
+        self._readiness = readiness
         self._pool = pool
         self._rules = rules
         self._stopping = threading.Event()
@@ -102,6 +102,10 @@ class Applications:
             except EngineError as error:
                 # Not the application's fault: the reconciler tries again, and gives up when its time is over.
                 log.warning("a launch was interrupted", application=identity, error=error.message)
+                self._to(
+                    identity, ApplicationStatus.DEPLOYING, f"it is tried again: {error.message}",
+                    among=_STARTING, reason=error.message,
+                )  # fmt: skip
             except BinderError as error:
                 self.fail(identity, error, step="launch", among=_STARTING)
             else:
@@ -155,16 +159,26 @@ class Applications:
         return record
 
     def capacity(self) -> Capacity:
-        """How many are in use, and how many may be."""
+        """How many are in use, and how many may be: as many as the operator allows, and as have a place."""
         used = self.store.count_active()
-        return Capacity(running=used, capacity=self._rules.most, available=max(0, self._rules.most - used))
+        available = max(0, self._rules.most - used)
+        room = self._backend.room(usual(self._rules.policy)) if available else None
+        if room is not None:
+            available = min(available, room)
+        return Capacity(running=used, capacity=used + available, available=available)
 
     def _until_it_answers(self, launch: Launch, woken: threading.Event) -> tuple[str | None, dict[str, float]]:
-        """Its location, or None where it was stopped meanwhile. Raises what kept it from answering."""
+        """Its location, or None where it was stopped meanwhile, or must wait for a place: the reconciler sees when there
+        is one. Raises what kept it from answering.
+        """
         began = time.monotonic()
         instance = self._backend.launch(launch)
+        if instance.waiting is not None:
+            message = f"it waits for a place: {instance.waiting}"
+            self._to(launch.id, ApplicationStatus.PENDING, message, among=_STARTING, reason=message)
+            return None, {}
         started = time.monotonic()
-        if not self._probe.wait(launch, instance, self._pause(launch.id, woken)):
+        if not self._readiness.wait(launch, instance, self._pause(launch.id, woken)):
             record = self.store.find(launch.id)
             if record is None or not record.active:
                 return None, {}

@@ -7,43 +7,26 @@ from dataclasses import dataclass
 from typing import Any
 
 from binder_deploy import routes
-from binder_deploy.launches import RESERVED, Launch
-
-APPLICATION, TEMPLATE, HOME, APP, PORT, MIDDLEWARES = (
-    "org.binder.application",
-    "org.binder.template",
-    "org.binder.home",
-    "org.binder.app",
-    "org.binder.port",
-    "org.binder.middlewares",
+from binder_deploy.launches import Launch
+from binder_deploy.startup import (
+    APP,
+    APPLICATION,
+    JUPYTER,
+    OTHER,
+    TEMPLATE,
+    USER,
+    Image,
+    environment,
+    filled,
+    runs_jupyter,
 )
-"""Labels. The first three are a container's identity; APP says what runs in it; the last two make its route."""
+from binder_protocol.errors import InvalidTemplate
 
-JUPYTER = "jupyter"
-USER = "1000:1000"
-_JUPYTER_COMMAND = ("jupyter-lab",)
+HOME, PORT, MIDDLEWARES = "org.binder.home", "org.binder.port", "org.binder.middlewares"
+"""Labels beside those of startup.py: HOME is part of a container's identity; the others make its route."""
+
 _SHARED_MEMORY = 64 * 2**20
 _NANOSECONDS = 1_000_000  # Docker counts in billionths of a CPU
-
-
-@dataclass(frozen=True)
-class Image:
-    """What an image says of itself. `id` never changes its meaning, as a tag does."""
-
-    id: str
-    labels: tuple[tuple[str, str], ...] = ()
-    entrypoint: tuple[str, ...] = ()
-    command: tuple[str, ...] = ()
-
-    @property
-    def app(self) -> str:
-        """The kind of application that its label claims; empty without one."""
-        return dict(self.labels).get(APP, "")
-
-    @property
-    def has_init(self) -> bool:
-        """Whether its entry point reaps processes already."""
-        return self.entrypoint[:1] in (("tini",), ("/usr/bin/tini",), ("/sbin/tini",), ("dumb-init",))
 
 
 @dataclass(frozen=True)
@@ -65,16 +48,13 @@ def name(identity: str) -> str:
     return f"binder-{identity}"
 
 
-def runs_jupyter(launch: Launch, image: Image) -> bool:
-    """Whether what runs is the base image's JupyterLab, which checks the token itself."""
-    return launch.command is None and image.app == JUPYTER and image.command == _JUPYTER_COMMAND
-
-
 def create_request(launch: Launch, image: Image, around: Surroundings) -> dict[str, Any]:
-    """The body of `POST /containers/create`."""
+    """The body of `POST /containers/create`. Raises InvalidTemplate for what only a cluster has."""
+    if launch.extended:
+        raise InvalidTemplate(f"a Docker engine has no extended resources such as {min(launch.extended)}")
     request: dict[str, Any] = {
         "Image": image.id,
-        "User": USER,
+        "User": f"{USER}:{USER}",
         "Env": [f"{key}={value}" for key, value in environment(launch, image).items()],
         "Labels": _labels(launch, image, around),
         "ExposedPorts": {f"{launch.port}/tcp": {}},
@@ -92,26 +72,6 @@ def route_of(identity: str, address: tuple[str, int], labels: Mapping[str, str])
     return routes.route(identity, address, [each for each in labels.get(MIDDLEWARES, "").split(",") if each])
 
 
-def environment(launch: Launch, image: Image) -> dict[str, str]:
-    """The variables an application starts with; ours can't be overridden by template or request."""
-    ours = {
-        "BINDER_BASE_PATH": launch.base_path,
-        "BINDER_PORT": str(launch.port),
-        "BINDER_TOKEN": launch.secret,
-        "PORT": str(launch.port),
-    }
-    if image.app == JUPYTER:
-        ours["JUPYTER_TOKEN"] = launch.secret
-    return {key: value for key, value in launch.environment.items() if key not in RESERVED} | ours
-
-
-def filled(argument: str, launch: Launch) -> str:
-    """`argument` with its placeholders filled in."""
-    for placeholder, value in (("base-path", launch.base_path), ("port", str(launch.port)), ("token", launch.secret)):
-        argument = argument.replace(f"{{{placeholder}}}", value)
-    return argument
-
-
 def _labels(launch: Launch, image: Image, around: Surroundings) -> dict[str, str]:
     jupyter = runs_jupyter(launch, image)
     return {
@@ -119,7 +79,7 @@ def _labels(launch: Launch, image: Image, around: Surroundings) -> dict[str, str
         APPLICATION: launch.id,
         TEMPLATE: launch.template,
         HOME: around.home,
-        APP: JUPYTER if jupyter else "other",  # the image's claim is not taken over where something else runs
+        APP: JUPYTER if jupyter else OTHER,  # the image's claim is not taken over where something else runs
         PORT: str(launch.port),
         MIDDLEWARES: ",".join(routes.middlewares(launch, own_login=launch.login or jupyter)),
     }

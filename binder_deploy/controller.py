@@ -20,12 +20,14 @@ _FORGET_EVERY = timedelta(hours=1)
 
 @dataclass(frozen=True)
 class Periods:
-    """`grace`: nothing is culled sooner after it was deployed; `give_up`: the longest a launch takes; `keep`: how long
-    the records of ended applications are kept; `look`: how often network and firewall are looked at.
+    """`grace`: nothing is culled sooner after it was deployed; `give_up`: the longest a launch takes; `queue`: the
+    longest it waits for a place; `keep`: how long the records of ended applications are kept; `look`: how often network
+    and firewall are looked at.
     """
 
     grace: timedelta
     give_up: timedelta
+    queue: timedelta
     keep: timedelta
     look: timedelta
 
@@ -75,9 +77,13 @@ class Controller:
             activity_known=self._activity_known(),
             grace=self._periods.grace,
             give_up=self._periods.give_up,
+            queue=self._periods.queue,
         )
         for action in decide(records, instances, view):
-            self._act(action)
+            # What the list didn't have may have been made by another service since: a failure is final, so look again.
+            missing = isinstance(action, Fail) and action.id not in instances
+            if not missing or self._backend.instance(action.id) is None:
+                self._act(action)
         self._forget(view.now)
 
     def _act(self, action: Action) -> None:

@@ -38,6 +38,7 @@ class FrontDoorRoutes:
         """The routes; none of them is reached through the front door's API paths."""
         router = APIRouter(include_in_schema=False)
         router.add_api_route(GUARD_PATH, self.guard, methods=_METHODS)
+        router.add_api_route(guard.NGINX_GUARD_PATH, self.nginx_guard, methods=_METHODS)
         router.add_api_route(UNREACHABLE_PATH, self.unreachable, methods=_METHODS)
         router.add_api_route("/user/{identity}", self.page, methods=_METHODS)
         router.add_api_route("/user/{identity}/{rest:path}", self.page, methods=_METHODS)
@@ -45,15 +46,43 @@ class FrontDoorRoutes:
 
     async def guard(self, request: Request) -> Response:
         """Traefik's forwardAuth: 2xx lets the request pass, everything else is the answer."""
-        request.scope[OPERATION] = "guard"
         headers = request.headers
-        asked = guard.Asked(
+        return await self._judged(
+            request,
             uri=headers.get("x-forwarded-uri", ""),
             method=headers.get("x-forwarded-method", "GET"),
             https=headers.get("x-forwarded-proto", "") in ("https", "wss"),
+        )
+
+    async def nginx_guard(self, request: Request) -> Response:
+        """nginx's auth-url: 2xx lets the request pass, 401 and 403 refuse it; nginx knows no other answers.
+
+        What a client says in X-Forwarded-* comes through here, so nothing of that is believed.
+        """
+        headers = request.headers
+        url = urlsplit(headers.get("x-original-url", ""))
+        answer = await self._judged(
+            request,
+            uri=url._replace(scheme="", netloc="").geturl(),
+            method=headers.get("x-original-method", "GET"),
+            https=url.scheme == "https",
+            redirects=False,
+        )
+        return answer if answer.status_code == 200 else _html(pages.NO_ENTRY)
+
+    async def _judged(
+        self, request: Request, *, uri: str, method: str, https: bool, redirects: bool = True
+    ) -> Response:
+        request.scope[OPERATION] = "guard"
+        headers = request.headers
+        asked = guard.Asked(
+            uri=uri,
+            method=method,
+            https=https,
             cookie="; ".join(headers.getlist("cookie")),
             authorization=headers.get("authorization", ""),
             browser="text/html" in headers.get("accept", "") and "sec-websocket-key" not in headers,
+            redirects=redirects,
         )
         identity = guard.application_in(asked.uri)
         secret = await self._secret(identity) if identity is not None else None

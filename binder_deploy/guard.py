@@ -15,6 +15,9 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from binder_deploy.launches import base_path
 
+NGINX_GUARD_PATH = "/guard/nginx"
+"""Where nginx asks; it says what was asked for in other headers than Traefik, and can send nobody elsewhere."""
+
 COOKIE = "binder-token"
 _LONGEST = 512
 _SAFE = frozenset({"GET", "HEAD"})
@@ -23,7 +26,7 @@ _SAFE = frozenset({"GET", "HEAD"})
 @dataclass(frozen=True)
 class Asked:
     """One request as the front door describes it. `uri` is its path and query, as it was sent; `browser`: it asks for
-    a page, and can be sent elsewhere.
+    a page, and can be sent elsewhere unless the front door can't do that (`redirects`).
     """
 
     uri: str
@@ -32,6 +35,7 @@ class Asked:
     cookie: str = ""
     authorization: str = ""
     browser: bool = False
+    redirects: bool = True
 
 
 @dataclass(frozen=True)
@@ -74,6 +78,8 @@ def _keep_in_cookie(path: str, pairs: list[tuple[str, str]], asked: Asked, ident
     target = path + (f"?{rest}" if rest else "")
     secure = "; Secure" if asked.https else ""
     cookie = f"{COOKIE}={secret}; Path={base_path(identity)}; HttpOnly; SameSite=Lax{secure}"
+    if not asked.redirects:
+        return Answer(passed=True, headers={**_pass_on(asked, secret).headers, "Set-Cookie": cookie})
     headers = {"Set-Cookie": cookie, "Cache-Control": "no-store", "Referrer-Policy": "no-referrer"}
     return Answer(passed=False, redirect=target, headers=headers)
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -35,6 +35,7 @@ class Launch(BaseModel):
     memory: int
     cpu: int
     pids: int
+    extended: dict[str, int] = {}
     health_path: str = "/"
     access: Access = Access.TOKEN
     login: bool = False
@@ -56,7 +57,10 @@ class Launch(BaseModel):
 
 @dataclass(frozen=True)
 class Policy:
-    """What an application gets where neither template nor request says so, and the most that they may ask for."""
+    """What an application gets where neither template nor request says so, and the most that they may ask for.
+
+    `extended` names the extended resources that there are, with the most that one application gets.
+    """
 
     memory: int
     cpu: int
@@ -68,6 +72,7 @@ class Policy:
     max_age: int | None
     longest_cull_timeout: int
     longest_age: int | None
+    extended: Mapping[str, int] = field(default_factory=dict)
 
 
 def base_path(identity: str) -> str:
@@ -90,6 +95,7 @@ def settle(template: Template, request: LaunchRequest, policy: Policy, *, identi
         memory=_within("memory", _memory(limits), policy.memory, policy.max_memory, "bytes"),
         cpu=_within("cpu", _cpu(limits), policy.cpu, policy.max_cpu, "thousandths of a CPU"),
         pids=_within("pids", _first(each.pids for each in limits), policy.pids, policy.max_pids, "processes"),
+        extended=_extended(limits, policy.extended),
         health_path=template.health_path,
         access=template.access,
         login=template.login,
@@ -98,6 +104,14 @@ def settle(template: Template, request: LaunchRequest, policy: Policy, *, identi
         cull_timeout=_cull_timeout(template, request, policy),
         max_age=_max_age(template, request, policy),
     )
+
+
+def usual(policy: Policy) -> Launch:
+    """The size of an application that asks for nothing; nothing else of it is meant."""
+    return Launch(
+        id="0" * 32, template="usual", revision=0, image="", token="",
+        memory=policy.memory, cpu=policy.cpu, pids=policy.pids, cull_timeout=policy.cull_timeout,
+    )  # fmt: skip
 
 
 def _cull_timeout(template: Template, request: LaunchRequest, policy: Policy) -> int:
@@ -117,6 +131,20 @@ def _memory(limits: Iterable[Limits]) -> int | None:
 
 def _cpu(limits: Iterable[Limits]) -> int | None:
     return _first(None if each.cpu is None else millicpus(each.cpu) for each in limits)
+
+
+def _extended(limits: Iterable[Limits], most: Mapping[str, int]) -> dict[str, int]:
+    asked = next((each.extended for each in limits if each.extended is not None), {})
+    for name, count in asked.items():
+        if count > most.get(name, 0):
+            raise InvalidTemplate(
+                f"limits.extended asks for {count} {name}; an application gets {most.get(name, 0)} at most here",
+                suggestions=(
+                    "launch it where there are such resources, or leave them out",
+                    "ask the operator of a Kubernetes cluster for extended-resources below [deploy.kubernetes]",
+                ),
+            )
+    return {name: count for name, count in asked.items() if count}
 
 
 def _first(values: Iterable[int | None]) -> int | None:

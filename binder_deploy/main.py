@@ -20,6 +20,7 @@ from binder_deploy.front_door import FrontDoorRoutes
 from binder_deploy.output import Output
 from binder_deploy.preloads import Preloads
 from binder_deploy.probe import Probe
+from binder_deploy.readiness import Readiness, Teller, Told
 from binder_deploy.registry import RegistryTemplates
 from binder_deploy.route_files import RouteFiles
 from binder_deploy.sampler import Sampler
@@ -37,7 +38,9 @@ from binder_protocol.service.settings import ConfigError, load_settings
 from binder_protocol.service.storage import Database
 from binder_protocol.service.work import Loop, WorkerPool
 
-_LAUNCHES_AT_ONCE = 64
+_LAUNCHES_AT_ONCE = {"docker": 64, "memory": 64, "kubernetes": 256}
+"""On a cluster hardly anything of a launch is this host's work: its threads wait."""
+
 _PRELOADS_AT_ONCE = 2
 
 
@@ -52,13 +55,13 @@ def build_app(
     behind_front_door = settings.backend == "docker"
 
     launches = WorkerPool(
-        "launches", workers=min(settings.max_applications, _LAUNCHES_AT_ONCE), queue_size=settings.max_applications,
-        drain_seconds=2,
+        "launches", workers=min(settings.max_applications, _LAUNCHES_AT_ONCE[settings.backend]),
+        queue_size=settings.max_applications, drain_seconds=2,
     )  # fmt: skip
     loads = WorkerPool("preloads", workers=_PRELOADS_AT_ONCE, queue_size=100, drain_seconds=2)
-    probe = Probe(settings.front_door_url if behind_front_door else None, settings.start_timeout)
+    readiness = make_readiness(settings, backend)
     rules = Rules(settings.policy, settings.max_applications, settings.public_url if behind_front_door else None)
-    applications = Applications(store, backend, templates, probe, launches, rules)
+    applications = Applications(store, backend, templates, readiness, launches, rules)
     preloads = Preloads(store, backend, templates, loads)
     output = Output(applications, backend)
 
@@ -66,6 +69,7 @@ def build_app(
     periods = Periods(
         grace=timedelta(seconds=settings.cull_grace),
         give_up=timedelta(seconds=2 * settings.start_timeout),
+        queue=timedelta(seconds=settings.queue_timeout),
         keep=timedelta(seconds=settings.keep_records),
         look=timedelta(seconds=settings.reconcile_every),
     )
@@ -127,6 +131,8 @@ def make_backend(settings: DeploySettings) -> Backend:
         from binder_deploy.backends.memory import MemoryBackend
 
         return MemoryBackend()
+    if settings.backend == "kubernetes":
+        return _kubernetes(settings)
     from binder_deploy.backends.docker import DockerBackend
 
     home = instance_id(settings.home)
@@ -146,6 +152,30 @@ def make_backend(settings: DeploySettings) -> Backend:
         log_bytes=settings.log_bytes,
         disk=None if settings.disk is None else memory_bytes(settings.disk),
     )
+
+
+def _kubernetes(settings: DeploySettings) -> Backend:
+    try:
+        from binder_deploy.backends.kubernetes.backend import KubernetesBackend
+        from binder_deploy.backends.kubernetes.cluster import Cluster
+    except ModuleNotFoundError as error:
+        raise ConfigError(f"there is no {error.name}: install binder[kubernetes] for backend = kubernetes") from error
+    from binder_deploy.backends.kubernetes.sites import site_of
+
+    given = settings.kubernetes
+    kubeconfig = None if given.kubeconfig is None else str(given.kubeconfig)
+    site = site_of(
+        given, instance_id(settings.home), guard=settings.front_door_url,
+        stop_seconds=settings.stop_timeout, reachable=settings.reachable,
+    )  # fmt: skip
+    return KubernetesBackend(Cluster(kubeconfig, given.context), site, start_seconds=settings.pull_timeout)
+
+
+def make_readiness(settings: DeploySettings, backend: Backend) -> Readiness:
+    """Who finds out when an application answers: the cluster, or this service by asking through the front door."""
+    if isinstance(backend, Teller):
+        return Told(backend, settings.start_timeout)
+    return Probe(settings.front_door_url if settings.backend == "docker" else None, settings.start_timeout)
 
 
 def instance_id(home: Path) -> str:

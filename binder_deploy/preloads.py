@@ -36,7 +36,8 @@ class Preloads:
         known = self._store.preload(template)
         if known is None:
             raise DoesNotExist(f"template {template[:63]} was not preloaded")
-        return known
+        nodes = dict(self._backend.preloaded(known.image)) if known.image is not None else {}
+        return known.model_copy(update={"nodes": nodes})
 
     def take_up(self) -> None:
         """Goes on with what other services have left unfinished. What one of them still loads is loaded once more."""

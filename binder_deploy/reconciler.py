@@ -17,7 +17,7 @@ from datetime import datetime, timedelta
 
 from binder_deploy.backends import Instance, State
 from binder_deploy.records import Record
-from binder_protocol.errors import ApplicationOutOfMemory, BinderError, Crashed, EngineError
+from binder_protocol.errors import ApplicationOutOfMemory, BinderError, Crashed, EngineError, Unschedulable
 from binder_protocol.models import ApplicationStatus
 
 _KILLED = 128
@@ -67,7 +67,8 @@ Action = Stop | Fail | Resume | Restart | Remove
 class View:
     """`looked`: when the instances were listed, before the records were read. `watching_since`: from when on every
     ending is told; None where nobody watches. `activity_known`: whether somebody counts what passes the front door.
-    `grace`: nothing is culled sooner after it was deployed. `give_up`: the longest that a launch may take.
+    `grace`: nothing is culled sooner after it was deployed. `give_up`: the longest that a launch may take; `queue`: the
+    longest that one may wait for a place before.
     """
 
     now: datetime
@@ -77,6 +78,7 @@ class View:
     activity_known: bool = True
     grace: timedelta = timedelta(0)
     give_up: timedelta = timedelta(minutes=5)
+    queue: timedelta = timedelta(minutes=10)
 
 
 def decide(records: Iterable[Record], instances: Mapping[str, Instance], view: View) -> list[Action]:
@@ -94,6 +96,8 @@ def why_it_ended(instance: Instance | None) -> BinderError:
     """The typed reason of an instance that doesn't run."""
     if instance is None:
         return Crashed("its container was removed by somebody else")
+    if instance.failure is not None:
+        return instance.failure
     if instance.out_of_memory:
         return ApplicationOutOfMemory()
     code = instance.exit_code
@@ -108,8 +112,7 @@ def _for_one(record: Record, instance: Instance | None, view: View) -> Iterator[
     elif record.id in view.busy or record.since >= view.looked:
         return  # somebody works on it, or it changed after we looked
     elif record.status is not ApplicationStatus.DEPLOYED:
-        late = view.now - record.since > view.give_up
-        yield Fail(record.id, EngineError("it could not be started in time")) if late else Resume(record.id)
+        yield from _for_starting(record, instance, view)
     elif instance is None:
         yield Fail(record.id, why_it_ended(None))
     elif instance.state is not State.RUNNING:
@@ -119,8 +122,21 @@ def _for_one(record: Record, instance: Instance | None, view: View) -> Iterator[
         yield Stop(record.id, f"it was idle for {max(0, round(idle.total_seconds()))} s")
 
 
+def _for_starting(record: Record, instance: Instance | None, view: View) -> Iterator[Action]:
+    waited = view.now - record.since
+    if record.status is ApplicationStatus.PENDING and instance is not None and instance.waiting is not None:
+        if waited > view.queue:
+            seconds = round(waited.total_seconds())
+            yield Fail(record.id, Unschedulable(f"there was no place for it within {seconds} s: {instance.waiting}"))
+    elif waited > view.give_up:
+        why = f": {record.reason}" if record.reason else ""
+        yield Fail(record.id, EngineError(f"it could not be started in time{why}"))
+    else:
+        yield Resume(record.id)
+
+
 def _for_stopped(record: Record, instance: Instance, view: View) -> Iterator[Action]:
-    if instance.out_of_memory:
+    if instance.out_of_memory or instance.failure is not None:
         yield Fail(record.id, why_it_ended(instance))
     elif view.watching_since is None:
         return  # the engine is just coming back

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
+from binder_deploy.backends.kubernetes.settings import KubernetesSettings
 from binder_deploy.launches import Policy
 from binder_protocol.models.quantities import memory_bytes, millicpus
 from binder_protocol.service.settings import ServiceSettings
@@ -20,23 +21,26 @@ class DeploySettings(ServiceSettings):
     launching to everybody. `isolation = "off"` launches without the firewall rules that keep applications from the
     host and its networks: on a machine of one's own, without root. `reachable` are private networks that applications
     may reach all the same, such as a company's proxy. `cull_grace`: nothing is culled sooner after it was deployed.
+    `queue_timeout`: the longest that a launch waits for a place on a full cluster.
     """
 
     section: ClassVar[str] = "deploy"
 
     port: int = Field(default=8084, ge=0, le=65_535)
-    backend: Literal["docker", "memory"] = "docker"
+    backend: Literal["docker", "kubernetes", "memory"] = "docker"
     docker_url: str = "unix:///var/run/docker.sock"
     front_door_url: str = "http://127.0.0.1:8080"
     front_door_metrics_url: str = "http://127.0.0.1:8081/metrics"
     front_door_routes: Path | None = None
     public_launch: bool = False
 
+    kubernetes: KubernetesSettings = KubernetesSettings()
+
     network: str | None = None
     isolation: Literal["on", "off"] = "on"
     reachable: list[str] = []
 
-    max_applications: int = Field(default=100, ge=1, le=10_000)
+    max_applications: int = Field(default=100, ge=1, le=100_000)
     memory: str = "2G"
     cpu: str = "1"
     pids: int = Field(default=512, ge=8, le=65_536)
@@ -47,6 +51,7 @@ class DeploySettings(ServiceSettings):
     log_bytes: int = Field(default=5 * 2**20, ge=4_096)
 
     start_timeout: float = Field(default=120, gt=0, le=3_600)
+    queue_timeout: float = Field(default=600, ge=0, le=86_400)
     stop_timeout: int = Field(default=2, ge=0, le=300)
     pull_timeout: float = Field(default=900, gt=0, le=7_200)
     cull_timeout: float = Field(default=3_600, gt=0)
@@ -70,6 +75,16 @@ class DeploySettings(ServiceSettings):
         millicpus(text)
         return text
 
+    @model_validator(mode="after")
+    def _somebody_reaches_applications(self) -> Self:
+        cluster = self.kubernetes
+        if self.backend == "kubernetes" and cluster.network_policy and not cluster.reached_from:
+            raise ValueError(
+                "[deploy.kubernetes] reached-from: say who may reach applications: the namespace of the ingress"
+                " controller, or its addresses; network-policy = false leaves them open to the whole cluster"
+            )
+        return self
+
     @property
     def routes(self) -> Path:
         """The directory of route files that the front door watches."""
@@ -90,6 +105,7 @@ class DeploySettings(ServiceSettings):
             max_age=None if self.max_age is None else _milliseconds(self.max_age),
             longest_cull_timeout=_milliseconds(self.longest_cull_timeout),
             longest_age=None if self.longest_age is None else _milliseconds(self.longest_age),
+            extended=self.kubernetes.extended_resources if self.backend == "kubernetes" else {},
         )
 
 

@@ -241,6 +241,7 @@ def _preload(row: Row[Any]) -> Preload:
     return Preload(
         name=row.template,
         template=row.template,
+        image=row.image,
         status=PreloadStatus(row.status),
         start_time=row.started.replace(tzinfo=UTC),
         failure=_failure(row.failure),

@@ -21,7 +21,7 @@
     │   ├── BadQuery                503 badQuery
     │   ├── BadDatabase             503 badDatabase
     │   ├── RegistryError           502 registryError
-    │   └── EngineError             503 engine-error          the Docker engine doesn't answer
+    │   └── EngineError             503 engine-error          the Docker engine or the cluster doesn't answer
     ├── BuildFailed                 500 build-failed          why a build ended as `failed`
     │   ├── SourceNotFound          404 source-not-found
     │   ├── RefNotFound             404 ref-not-found
@@ -40,7 +40,10 @@
     │   ├── ImageNotFound           404 image-not-found
     │   ├── ApplicationOutOfMemory  500 out-of-memory
     │   ├── Crashed                 500 crashed
-    │   └── NotListening            504 not-listening
+    │   ├── NotListening            504 not-listening
+    │   ├── Unschedulable           503 unschedulable         the cluster has no place for it
+    │   ├── QuotaExceeded           503 quota-exceeded        the cluster's quota is used up
+    │   └── Evicted                 503 evicted               the cluster took its place back, or lost its node
     └── ClientError                 (no status)               seen by the client alone
         ├── Refused                 refused
         ├── TimedOut                timed-out
@@ -216,7 +219,7 @@ class RegistryError(Unavailable):
 
 class EngineError(Unavailable):
     type = "engine-error"
-    default_message = "The Docker engine doesn't answer."
+    default_message = "The engine doesn't answer."
     default_suggestions = ("on the host: binder-control doctor",)
 
 
@@ -348,6 +351,33 @@ class NotListening(LaunchFailed):
     status = 504
     default_message = "The application didn't answer over HTTP in time."
     default_suggestions = ("let the application listen on 0.0.0.0 and the template's port",)
+
+
+class Unschedulable(LaunchFailed):
+    type = "unschedulable"
+    status = 503
+    default_message = "The cluster has no place for the application."
+    default_suggestions = (
+        "ask for less memory, CPU or fewer devices",
+        "try again later, or ask the operator for more nodes",
+    )
+
+
+class QuotaExceeded(LaunchFailed):
+    type = "quota-exceeded"
+    status = 503
+    default_message = "The quota of the cluster's namespace is used up."
+    default_suggestions = (
+        "stop an application that is no longer needed, or try again later",
+        "operator: raise the ResourceQuota of the namespace",
+    )
+
+
+class Evicted(LaunchFailed):
+    type = "evicted"
+    status = 503
+    default_message = "The cluster took the application's place back."
+    default_suggestions = ("launch it again",)
 
 
 class ClientError(BinderError):

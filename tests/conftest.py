@@ -15,7 +15,7 @@ from tests.support import image_registry, ssh_server
 from tests.support.postgres import Postgres, postgres_server
 from tests.support.postgres import program as postgres_program
 
-ENGINES = ("docker", "browser", "npm", "registry", "sshd", "postgres")
+ENGINES = ("docker", "kubernetes", "browser", "npm", "registry", "sshd", "postgres")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -103,6 +103,10 @@ def _docker_missing() -> str | None:
     return None if done.returncode == 0 else done.stderr.strip()[-200:]
 
 
+def _kubernetes_missing() -> str | None:
+    return None if os.environ.get("KUBECONFIG") else "KUBECONFIG names no cluster"
+
+
 @functools.cache
 def _browser_missing() -> str | None:
     named = os.environ.get("BINDER_TEST_BROWSER")
@@ -132,6 +136,7 @@ def _postgres_missing() -> str | None:
 
 PROBES: dict[str, Callable[[], str | None]] = {
     "docker": _docker_missing,
+    "kubernetes": _kubernetes_missing,
     "browser": _browser_missing,
     "npm": _npm_missing,
     "registry": _registry_missing,

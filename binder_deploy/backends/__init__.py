@@ -7,13 +7,15 @@ what belongs to this suite. tests/contract/test_backend_laws.py holds every impl
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
 from binder_deploy.launches import Launch
+from binder_protocol.errors import BinderError
+from binder_protocol.models import PreloadStatus
 
 
 class State(StrEnum):
@@ -26,7 +28,11 @@ class State(StrEnum):
 
 @dataclass(frozen=True)
 class Instance:
-    """One application as it runs, or as it ended. `address`: host and port at which this process reaches it."""
+    """One application as it runs, or as it ended. `address`: host and port at which this process reaches it.
+
+    `ready`: whether it answers, where the backend finds that out itself. `waiting`: why there is no place for it yet.
+    `failure`: why it will never run, or runs no more, where the backend knows more than an exit code.
+    """
 
     id: str
     state: State
@@ -35,6 +41,9 @@ class Instance:
     exit_code: int | None = None
     out_of_memory: bool = False
     ended: datetime | None = None
+    ready: bool | None = None
+    waiting: str | None = None
+    failure: BinderError | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
@@ -65,7 +74,8 @@ class Backend(Protocol):
     """Runs applications. Every verb may raise EngineError where it doesn't answer, and waits a bounded time."""
 
     def launch(self, launch: Launch) -> Instance:
-        """Starts it, or starts again what has stopped, or leaves alone what runs. It need not listen yet.
+        """Starts it, or starts again what has stopped, or leaves alone what runs. It need not listen yet; where there
+        is no place for it, it need not even run: it is `waiting` then, and starts when there is.
 
         Raises ImageNotFound, InvalidTemplate (it can't be run like that) or LaunchFailed; nothing stays behind then.
         """
@@ -87,6 +97,12 @@ class Backend(Protocol):
 
     def preload(self, image: str) -> None:
         """Brings the image here; returns when it is. Raises ImageNotFound."""
+
+    def preloaded(self, image: str) -> Mapping[str, PreloadStatus]:
+        """How far the preload of the image is on each node; empty where there is but this host."""
+
+    def room(self, launch: Launch) -> int | None:
+        """How many more of that size have a place; None where nothing but the operator's limit counts."""
 
     def ping(self) -> None:
         """Returns where launches can work; raises EngineError, or Unavailable with what is missing."""

@@ -17,10 +17,12 @@ import structlog
 from binder_deploy import containers, network
 from binder_deploy.backends import Endings, Instance, Lines, State
 from binder_deploy.backends.engine import DockerEndings, DockerLines, cannot_run, moment, reached, short, translated
-from binder_deploy.containers import Image, Surroundings
+from binder_deploy.containers import Surroundings
 from binder_deploy.launches import Launch
 from binder_deploy.route_files import RouteFiles
+from binder_deploy.startup import APP, APPLICATION, JUPYTER, Image
 from binder_protocol.errors import EngineError, ImageNotFound, LaunchFailed, NoRecord
+from binder_protocol.models import PreloadStatus
 
 log = structlog.get_logger()
 
@@ -111,7 +113,7 @@ class DockerBackend:
             identity,
             _STATES.get(state["Status"], State.EXITED),
             self._address(found, labels),
-            labels.get(containers.APP) == containers.JUPYTER,
+            labels.get(APP) == JUPYTER,
             exit_code=state["ExitCode"] if exited else None,
             out_of_memory=exited and bool(state.get("OOMKilled")),
             ended=moment(state.get("FinishedAt", "")) if exited else None,
@@ -125,13 +127,13 @@ class DockerBackend:
         found = []
         routes_wanted = {}
         for each in listed:
-            identity = each["Labels"].get(containers.APPLICATION, "")
+            identity = each["Labels"].get(APPLICATION, "")
             state = _STATES.get(each["State"], State.EXITED)
             if state is State.EXITED:  # only an inspection tells how it ended
                 ended = self.instance(identity)
                 found += [ended] if ended is not None else []
             else:
-                jupyter = each["Labels"].get(containers.APP) == containers.JUPYTER
+                jupyter = each["Labels"].get(APP) == JUPYTER
                 address = self._address(each, each["Labels"])
                 found.append(Instance(identity, state, address, jupyter))
                 if address is not None:
@@ -176,6 +178,12 @@ class DockerBackend:
 
     def preload(self, image: str) -> None:
         self._image(image)
+
+    def preloaded(self, image: str) -> Mapping[str, PreloadStatus]:  # noqa: ARG002
+        return {}
+
+    def room(self, launch: Launch) -> int | None:  # noqa: ARG002
+        return None
 
     def ping(self) -> None:
         with translated():

@@ -13,8 +13,8 @@ import docker.errors
 import requests.exceptions
 import urllib3.exceptions
 
-from binder_deploy import containers
 from binder_deploy.backends import Line
+from binder_deploy.startup import APPLICATION
 from binder_protocol.errors import EngineError, InvalidTemplate, LaunchFailed
 
 _LONGEST_LINE = 65_536
@@ -54,7 +54,7 @@ class DockerEndings:
     def __iter__(self) -> Iterator[str]:
         with translated():
             for event in self._stream:
-                yield event["Actor"]["Attributes"].get(containers.APPLICATION, "")
+                yield event["Actor"]["Attributes"].get(APPLICATION, "")
 
     def close(self) -> None:
         with contextlib.suppress(OSError, ValueError, docker.errors.DockerException):

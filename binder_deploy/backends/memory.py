@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -17,6 +17,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from binder_deploy.backends import Endings, Instance, Line, Lines, State
 from binder_deploy.launches import Launch
 from binder_protocol.errors import ImageNotFound, NoRecord
+from binder_protocol.models import PreloadStatus
 
 _WAIT_SECONDS = 0.5
 
@@ -74,6 +75,12 @@ class MemoryBackend:
     def preload(self, image: str) -> None:
         if self._known_images is not None and image not in self._known_images:
             raise ImageNotFound(f"the image {image} is not on this host")
+
+    def preloaded(self, image: str) -> Mapping[str, PreloadStatus]:  # noqa: ARG002
+        return {}
+
+    def room(self, launch: Launch) -> int | None:  # noqa: ARG002
+        return None
 
     def ping(self) -> None:
         """It always works."""

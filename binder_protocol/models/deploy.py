@@ -95,11 +95,13 @@ class PreloadStatus(StrEnum):
 
 
 class Preload(WireModel):
-    """Whether a template's image is on this host."""
+    """Whether a template's image is on this host, or on each of a cluster's `nodes`; nodes that come later included."""
 
     name: str
     template: str
+    image: str | None = None
     status: PreloadStatus
+    nodes: dict[str, PreloadStatus] = {}
     start_time: Time
     failure: Failure | None = None
 

@@ -27,6 +27,8 @@ _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _LABEL_PREFIX = r"(?:[a-z0-9](?:[-a-z0-9.]{0,251}[a-z0-9])?/)?"
 _LABEL_KEY = re.compile(rf"{_LABEL_PREFIX}[A-Za-z0-9](?:[-A-Za-z0-9_.]{{0,61}}[A-Za-z0-9])?")
 _LABEL_VALUE = re.compile(r"(?:[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?")
+_EXTENDED = re.compile(r"[a-z0-9](?:[-a-z0-9.]{0,251}[a-z0-9])?/[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
+_RESERVED_DOMAINS = ("kubernetes.io", "k8s.io")
 _RESERVED_LABELS = ("org.binder.", "traefik.", "kubernetes.io/", "k8s.io/")
 _PATH = re.compile(r"/[A-Za-z0-9._~!$&'()*+,;=:@%/?-]*")
 _PLACEHOLDER = re.compile(r"\{([A-Za-z_-]+)\}")
@@ -72,6 +74,13 @@ def _health_path(path: str) -> str:
     return path
 
 
+def _extended(resources: dict[str, int]) -> dict[str, int]:
+    for name in resources:
+        if not _EXTENDED.fullmatch(name) or name.split("/")[0].endswith(_RESERVED_DOMAINS):
+            raise ValueError(f"{name[:64]!r} is no extended resource; they are named as nvidia.com/gpu is")
+    return resources
+
+
 def _memory(text: str) -> str:
     memory_bytes(text)
     return text
@@ -93,6 +102,7 @@ Argument = Annotated[str, Field(max_length=8_192), AfterValidator(_argument)]
 Command = Annotated[list[Argument], Field(min_length=1, max_length=256)]
 Memory = Annotated[str, BeforeValidator(_text), Field(max_length=24), AfterValidator(_memory)]
 Cpu = Annotated[str, BeforeValidator(_text), Field(max_length=12), AfterValidator(_cpu)]
+Extended = Annotated[dict[str, Annotated[int, Field(ge=0, le=1_024)]], Field(max_length=8), AfterValidator(_extended)]
 HealthPath = Annotated[str, Field(max_length=1_024), AfterValidator(_health_path)]
 
 
@@ -104,11 +114,15 @@ class Access(StrEnum):
 
 
 class Limits(RequestModel):
-    """What one application may take. What isn't given is the operator's default."""
+    """What one application may take. What isn't given is the operator's default.
+
+    `extended` counts a cluster's other resources by name, such as GPUs: `{"nvidia.com/gpu": 1}`.
+    """
 
     memory: Memory | None = None
     cpu: Cpu | None = None
     pids: Annotated[int, Field(ge=1, le=65_536)] | None = None
+    extended: Extended | None = None
 
 
 class TemplateSpec(RequestModel):

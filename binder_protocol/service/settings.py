@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib.util
 import json
 import os
@@ -13,6 +12,8 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal, Self, TypeVar, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
+
+from binder_protocol.service.setting_names import as_variable, from_variable, in_tables, nearest, settings_of, table_of
 
 SECTIONS = ("build", "registry", "deploy", "health", "web", "control", "client")
 """Tables of binder.toml and prefixes of variables; a service reads its own and leaves the others alone."""
@@ -161,7 +162,13 @@ def _from_file(cls: type[ServiceSettings], file: Path, must_exist: bool) -> Iter
         else:
             yield _Given(key.replace("-", "_"), value, f"{file}: {key}", own=False)
     for key, value in own.items():
-        yield _Given(key.replace("-", "_"), value, f"{file}: [{cls.section}] {key}", own=True)
+        name = key.replace("-", "_")
+        if isinstance(value, dict) and table_of(cls.model_fields.get(name)) is not None:
+            for inner, each in value.items():
+                where = f"{file}: [{cls.section}.{key}] {inner}"
+                yield _Given(f"{name}.{inner.replace('-', '_')}", each, where, own=True)
+        else:
+            yield _Given(name, value, f"{file}: [{cls.section}] {key}", own=True)
 
 
 def _from_environ(cls: type[ServiceSettings], environ: Mapping[str, str]) -> Iterator[_Given]:
@@ -174,7 +181,8 @@ def _from_environ(cls: type[ServiceSettings], environ: Mapping[str, str]) -> Ite
         if name in _common():
             yield _Given(name, _parsed(cls, name, environ[variable]), variable, own=False)
         elif section == cls.section:
-            own.append(_Given(rest, _parsed(cls, rest, environ[variable]), variable, own=True))
+            setting = from_variable(cls, rest)
+            own.append(_Given(setting, _parsed(cls, setting, environ[variable]), variable, own=True))
         elif section not in SECTIONS:
             yield _Given(name, environ[variable], variable, own=False)
     yield from own
@@ -186,7 +194,7 @@ def _common() -> frozenset[str]:
 
 def _parsed(cls: type[ServiceSettings], name: str, text: str) -> Any:
     """A variable's text as its field wants it: a list is JSON, or words between commas; empty is no value."""
-    field = cls.model_fields.get(name)
+    field = settings_of(cls).get(name)
     if field is None or get_origin(field.annotation) not in (list, tuple, set, frozenset, dict):
         return text
     if text.lstrip().startswith(("[", "{")):
@@ -198,31 +206,35 @@ def _parsed(cls: type[ServiceSettings], name: str, text: str) -> Any:
 
 
 def _fault_in_name(cls: type[ServiceSettings], given: _Given) -> str | None:
-    known = frozenset(cls.model_fields) if given.own else _common()
+    known = frozenset(settings_of(cls)) if given.own else _common()
     if given.name in known:
         return None
+    if table_of(cls.model_fields.get(given.name)) is not None:
+        return f"{given.where}: this is a table of settings: write them below [{cls.section}.{given.name}]"
     if given.name in cls.model_fields:
         variable = f"{_PREFIX}{cls.section.upper()}_{given.name.upper()}"
         return f"{given.where}: this belongs to one service; write it below [{cls.section}], or set {variable}"
-    spelled = {name.replace("_", "-"): name for name in known}
-    nearest = difflib.get_close_matches(given.name.replace("_", "-"), spelled, n=1, cutoff=0.5)
-    hint = f"; did you mean {_as_written(given, cls, spelled[nearest[0]])}?" if nearest else ""
+    meant = nearest(given.name, known)
+    hint = f"; did you mean {_as_written(given, cls, meant)}?" if meant else ""
     return f"{given.where}: there is no such setting{hint}"
 
 
 def _as_written(given: _Given, cls: type[ServiceSettings], name: str) -> str:
     if not _is_variable(given):
-        return name.replace("_", "-")
-    return f"{_PREFIX}{cls.section.upper() + '_' if given.own else ''}{name.upper()}"
+        table, _, inner = name.rpartition(".")
+        outside = table and not given.name.startswith(f"{table}.")
+        return (name if outside else inner).replace("_", "-")
+    return f"{_PREFIX}{cls.section.upper() + '_' if given.own else ''}{as_variable(name)}"
 
 
 def _validated(cls: type[S], values: Mapping[str, Any], chosen: Mapping[str, _Given]) -> S:
     try:
-        return cls(**values)
+        return cls(**in_tables(values))
     except ValidationError as error:
         faults = []
         for fault in error.errors(include_url=False, include_input=False, include_context=False):
-            name = str(fault["loc"][0]) if fault["loc"] else ""
+            name = ".".join(str(each) for each in fault["loc"][:2])
+            name = name if name in chosen else name.partition(".")[0]
             where = chosen[name].where if name in chosen else name or "settings"
             faults.append(f"{where}: {fault['msg'].removeprefix('Value error, ')}")
         raise ConfigError("\n".join(faults)) from None

@@ -29,10 +29,13 @@ class World:
     end_with_3: tuple[str, ...]
     greet: tuple[str, ...]
     stranger: Callable[[], Backend]
+    image: str = IMAGE
 
-    def launch(self, command: tuple[str, ...] | None = None, identity: str | None = None, image: str = IMAGE) -> Launch:
+    def launch(
+        self, command: tuple[str, ...] | None = None, identity: str | None = None, image: str | None = None
+    ) -> Launch:
         return Launch(
-            id=identity or new_id(), template="law", revision=1, image=image, token="t" * 32,
+            id=identity or new_id(), template="law", revision=1, image=image or self.image, token="t" * 32,
             command=command or self.serve, memory=256 * 2**20, cpu=1000, pids=64, cull_timeout=1000,
         )  # fmt: skip
 
@@ -54,7 +57,28 @@ def _docker(directory: Path) -> Iterator[World]:
         yield World(backend, tuple(python(SERVER)), tuple(python("raise SystemExit(3)")), greeting, lambda: other)
 
 
-@pytest.fixture(scope="module", params=[_memory, pytest.param(_docker, marks=pytest.mark.docker)])
+@contextmanager
+def _kubernetes(_directory: Path) -> Iterator[World]:
+    from tests.support import clusters
+
+    with (
+        clusters.namespace() as place,
+        clusters.kubernetes_backend(place) as backend,
+        clusters.kubernetes_backend(place) as other,
+    ):
+        greeting = tuple(python("print('hello', flush=True)\n" + SERVER))
+        end_with_3 = tuple(python("raise SystemExit(3)"))
+        yield World(backend, tuple(python(SERVER)), end_with_3, greeting, lambda: other, clusters.IMAGE)
+
+
+@pytest.fixture(
+    scope="module",
+    params=[
+        _memory,
+        pytest.param(_docker, marks=pytest.mark.docker),
+        pytest.param(_kubernetes, marks=pytest.mark.kubernetes),
+    ],
+)
 def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     with request.param(tmp_path_factory.mktemp("laws")) as made:
         yield made
@@ -197,4 +221,4 @@ def test_another_suite_sees_and_stops_nothing_of_this_one(world: World) -> None:
 
 def test_a_backend_that_works_answers(world: World) -> None:
     world.backend.ping()
-    world.backend.preload(IMAGE)
+    world.backend.preload(world.image)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from binder_deploy.containers import Image, Surroundings, create_request
+from binder_deploy.containers import Surroundings, create_request
+from binder_deploy.startup import Image
+from binder_protocol.errors import InvalidTemplate
 from binder_protocol.models import Access
 from tests.support.launches import ID, a_launch
 
@@ -99,3 +101,8 @@ def test_labels_of_the_image_can_not_take_the_place_of_ours() -> None:
     labels = create_request(a_launch(), image, AROUND)["Labels"]
     assert (labels["org.binder.home"], labels["org.binder.application"]) == ("feedc0de", ID)
     assert labels["org.binder.middlewares"] == "binder-pages@file,binder-guard@file"
+
+
+def test_what_only_a_cluster_has_is_refused() -> None:
+    with pytest.raises(InvalidTemplate, match=r"nvidia\.com/gpu"):
+        create_request(a_launch(extended={"nvidia.com/gpu": 1}), PLAIN, AROUND)

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
+import dataclasses
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from binder_deploy.launches import Launch, settle
+from binder_deploy.launches import Launch, Policy, settle
 from binder_protocol.errors import InvalidTemplate
 from binder_protocol.models import LaunchRequest, Limits, Template
 from tests.support.launches import POLICY
 
 
-def _settled(template: dict[str, Any], request: dict[str, Any]) -> Launch:
+def _settled(template: dict[str, Any], request: dict[str, Any], policy: Policy = POLICY) -> Launch:
     now = datetime.now(UTC)
     whole = Template(
         name="demo", revision=3, image="demo:1", image_name="demo", image_source="demo:1", port=8888,
         time_created=now, time_modified=now, **template,
     )  # fmt: skip
-    return settle(whole, LaunchRequest(template_name="demo", **request), POLICY, identity="a" * 32, token="t")
+    return settle(whole, LaunchRequest(template_name="demo", **request), policy, identity="a" * 32, token="t")
 
 
 def test_the_request_goes_before_the_template_and_the_template_before_the_default() -> None:
@@ -43,3 +44,15 @@ def test_times_end_where_the_operator_says() -> None:
     settled = _settled({"max_age": 10**10}, {"cull_timeout": 10**10})
     assert (settled.cull_timeout, settled.max_age) == (7_200_000, 86_400_000)
     assert _settled({}, {}).max_age == 86_400_000
+
+
+def test_extended_resources_are_those_that_the_operator_names() -> None:
+    policy = dataclasses.replace(POLICY, extended={"nvidia.com/gpu": 2})
+    asked = {"limits": Limits(extended={"nvidia.com/gpu": 2})}
+    assert _settled(asked, {}, policy).extended == {"nvidia.com/gpu": 2}
+    assert _settled(asked, {"resources": Limits(extended={"nvidia.com/gpu": 0})}, policy).extended == {}
+    for wrong in ({"nvidia.com/gpu": 3}, {"amd.com/gpu": 1}):
+        with pytest.raises(InvalidTemplate, match=r"limits\.extended"):
+            _settled({"limits": Limits(extended=wrong)}, {}, policy)
+    with pytest.raises(InvalidTemplate, match="0 at most here"):
+        _settled(asked, {})

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import ClassVar
 
 import pytest
-from pydantic import Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from binder_protocol.service.settings import ConfigError, ServiceSettings, load_settings
 
@@ -130,3 +131,37 @@ def test_the_password_of_the_database_is_not_shown(tmp_path: Path) -> None:
 def test_a_named_file_must_exist(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="there is no such file"):
         load_settings(KitchenSettings, environ={"BINDER_CONFIG": str(tmp_path / "none.toml")})
+
+
+class Oven(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    degrees: int = 180
+    shelf_names: list[str] = []
+
+
+class OvenSettings(KitchenSettings):
+    oven: Oven = Oven()
+
+
+def test_a_setting_may_be_a_table_of_settings(tmp_path: Path) -> None:
+    environ = write(tmp_path, "[build]\nworkers = 3\n[build.oven]\ndegrees = 200\nshelf-names = ['a']\n")
+    settings = load_settings(OvenSettings, environ=environ | {"BINDER_BUILD_OVEN_SHELF_NAMES": "top, low"})
+    assert (settings.workers, settings.oven) == (3, Oven(degrees=200, shelf_names=["top", "low"]))
+    assert load_settings(OvenSettings, environ=write(tmp_path, "")).oven == Oven()
+
+
+@pytest.mark.parametrize(
+    ("file", "variables", "words"),
+    [
+        ("[build.oven]\ndegree = 1", {}, "[build.oven] degree: there is no such setting; did you mean degrees?"),
+        ("[build]\ndegrees = 1", {}, "[build] degrees: there is no such setting; did you mean oven.degrees?"),
+        ("[build.oven]\ndegrees = 'hot'", {}, "[build.oven] degrees: Input should be a valid integer"),
+        ("[build]\noven = 5", {}, "[build] oven: this is a table of settings: write them below [build.oven]"),
+        ("", {"BINDER_BUILD_OVEN_DEGREE": "1"}, "BINDER_BUILD_OVEN_DEGREE: there is no such setting; did you mean "),
+        ("", {"BINDER_BUILD_OVEN_DEGREES": "hot"}, "BINDER_BUILD_OVEN_DEGREES: Input should be a valid integer"),
+    ],
+)
+def test_mistakes_in_a_table_are_named(tmp_path: Path, file: str, variables: dict[str, str], words: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(words)):
+        load_settings(OvenSettings, environ=write(tmp_path, file) | variables)

@@ -1,0 +1,1 @@
+"""Applications on a Kubernetes cluster: pure manifests, and the adapter that brings them there."""
