@@ -135,7 +135,7 @@ def make_backend(settings: DeploySettings) -> Backend:
         return _kubernetes(settings)
     from binder_deploy.backends.docker import DockerBackend
 
-    home = instance_id(settings.home)
+    home = settings.instance or instance_id(settings.home)
     net = network.Network(
         home,
         settings.network or f"binder-{home[:8]}",
@@ -165,7 +165,7 @@ def _kubernetes(settings: DeploySettings) -> Backend:
     given = settings.kubernetes
     kubeconfig = None if given.kubeconfig is None else str(given.kubeconfig)
     site = site_of(
-        given, instance_id(settings.home), guard=settings.front_door_url,
+        given, settings.instance or instance_id(settings.home), guard=settings.front_door_url,
         stop_seconds=settings.stop_timeout, reachable=settings.reachable,
     )  # fmt: skip
     return KubernetesBackend(Cluster(kubeconfig, given.context), site, start_seconds=settings.pull_timeout)
