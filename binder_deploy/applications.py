@@ -168,8 +168,9 @@ class Applications:
         return Capacity(running=used, capacity=used + available, available=available)
 
     def _until_it_answers(self, launch: Launch, woken: threading.Event) -> tuple[str | None, dict[str, float]]:
-        """Its location, or None where it was stopped meanwhile, or must wait for a place: the reconciler sees when there
-        is one. Raises what kept it from answering.
+        """Its location, or None where it was stopped meanwhile, or must wait for a place, which the reconciler sees.
+
+        Raises what kept it from answering.
         """
         began = time.monotonic()
         instance = self._backend.launch(launch)

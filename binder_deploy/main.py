@@ -52,7 +52,7 @@ def build_app(
     store = Store(database)
     backend = backend or make_backend(settings)
     templates = templates or _registry(settings)
-    behind_front_door = settings.backend == "docker"
+    behind_front_door = settings.backend != "memory"
 
     launches = WorkerPool(
         "launches", workers=min(settings.max_applications, _LAUNCHES_AT_ONCE[settings.backend]),
@@ -207,7 +207,8 @@ def main() -> None:
     """Runs the deploy service until it is told to stop."""
     try:
         settings = load_settings(DeploySettings)
+        app = build_app(settings)
     except ConfigError as error:
         print(error, file=sys.stderr)
         sys.exit(EXIT_CONFIG)
-    serve(build_app(settings), settings)
+    serve(app, settings)

@@ -11,11 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.support import cluster as kubernetes
 from tests.support import image_registry, ssh_server
 from tests.support.postgres import Postgres, postgres_server
 from tests.support.postgres import program as postgres_program
 
-ENGINES = ("docker", "kubernetes", "browser", "npm", "registry", "sshd", "postgres")
+ENGINES = ("docker", "browser", "npm", "registry", "sshd", "postgres", "kubernetes")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -27,6 +28,26 @@ def pytest_configure(config: pytest.Config) -> None:
     unknown = _required(config) - set(ENGINES)
     if unknown:
         raise pytest.UsageError(f"--require knows {', '.join(ENGINES)}, not {', '.join(sorted(unknown))}")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests with a cluster come last: meanwhile it may still be compiled."""
+    items.sort(key=lambda item: item.get_closest_marker("kubernetes") is not None)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """Waits for the cluster before the first test with one, outside of that test's limit of time."""
+    if item.get_closest_marker("kubernetes") is not None:
+        _found_cluster()
+    return (yield)
+
+
+def pytest_unconfigure() -> None:
+    """Stops the cluster, where these tests started it."""
+    if _found_cluster.cache_info().currsize:
+        _found_cluster().stop()
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -76,6 +97,22 @@ def database_url(request: pytest.FixtureRequest) -> str | None:
     return server.new()
 
 
+@pytest.fixture(scope="session")
+def cluster() -> kubernetes.Cluster:
+    """The Kubernetes cluster; only for tests marked `kubernetes`."""
+    found = _found_cluster()
+    if found.cluster is None:
+        pytest.fail(f"mark this test with pytest.mark.kubernetes: {found.missing}", pytrace=False)
+    return found.cluster
+
+
+@pytest.fixture
+def namespace(cluster: kubernetes.Cluster) -> Iterator[str]:
+    """A namespace of this test alone, gone afterwards."""
+    with cluster.namespace() as name:
+        yield name
+
+
 def _required(config: pytest.Config) -> set[str]:
     return {name for name in str(config.getoption("--require")).split(",") if name}
 
@@ -101,10 +138,6 @@ def _docker_missing() -> str | None:
     except subprocess.TimeoutExpired:
         return f"{_docker_host()} doesn't answer"
     return None if done.returncode == 0 else done.stderr.strip()[-200:]
-
-
-def _kubernetes_missing() -> str | None:
-    return None if os.environ.get("KUBECONFIG") else "KUBECONFIG names no cluster"
 
 
 @functools.cache
@@ -134,12 +167,17 @@ def _postgres_missing() -> str | None:
     return None if postgres_program("postgres") else "there is no server's program (package postgresql)"
 
 
+@functools.cache
+def _found_cluster() -> kubernetes.Found:
+    return kubernetes.find()
+
+
 PROBES: dict[str, Callable[[], str | None]] = {
     "docker": _docker_missing,
-    "kubernetes": _kubernetes_missing,
     "browser": _browser_missing,
     "npm": _npm_missing,
     "registry": _registry_missing,
     "sshd": _sshd_missing,
     "postgres": _postgres_missing,
+    "kubernetes": lambda: _found_cluster().missing or None,
 }

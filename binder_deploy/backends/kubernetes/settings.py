@@ -86,6 +86,11 @@ class KubernetesSettings(BaseModel):
     pod_patch: Path | None = None
     pod_security: Literal["restricted", "any"] = "restricted"
 
+    @field_validator("kubeconfig", "pod_patch")
+    @classmethod
+    def _absolute(cls, file: Path | None) -> Path | None:
+        return None if file is None else file.expanduser().absolute()
+
     @field_validator("ephemeral_storage")
     @classmethod
     def _is_amount(cls, text: str | None) -> str | None:
