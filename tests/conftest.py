@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 
 from tests.support import cluster as kubernetes
-from tests.support import image_registry, ssh_server
+from tests.support import helm, image_registry, ssh_server
 from tests.support.postgres import Postgres, postgres_server
 from tests.support.postgres import program as postgres_program
 
-ENGINES = ("docker", "browser", "npm", "registry", "sshd", "postgres", "kubernetes")
+ENGINES = ("docker", "browser", "npm", "registry", "sshd", "postgres", "kubernetes", "helm")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -179,5 +179,6 @@ PROBES: dict[str, Callable[[], str | None]] = {
     "registry": _registry_missing,
     "sshd": _sshd_missing,
     "postgres": _postgres_missing,
+    "helm": helm.missing,
     "kubernetes": lambda: _found_cluster().missing or None,
 }
