@@ -18,9 +18,9 @@ from tests.cluster.layout import Layout
 from tests.cluster.up import Cluster as OwnCluster
 from tests.support.apiproxy import ApiProxy, api_proxy
 
-MAKE = "BINDER_TEST_CLUSTER"
+MAKE = "TEST_CLUSTER"
 """Set to `make`, the tests start a cluster where none runs, and stop it at their end."""
-REGISTRY = "BINDER_TEST_REGISTRY"
+REGISTRY = "TEST_REGISTRY"
 """Where images go that the cluster of $KUBECONFIG is to pull: host:port, or host/path."""
 _DOCKER = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")
 _START_SECONDS = 3_600

@@ -23,7 +23,7 @@ SERVICES = {"registry": 8083, "build": 8082, "deploy": 8084, "health": 8086}
 KEY = "a-key-for-tests"
 SECRET = "binder-keys"
 _CA = Path("/etc/ssl/certs/ca-certificates.crt")
-_INSTALL_SECONDS = 240
+_INSTALL_SECONDS = 120
 
 
 def suite_image(tag: str) -> None:
