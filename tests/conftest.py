@@ -113,6 +113,15 @@ def namespace(cluster: kubernetes.Cluster) -> Iterator[str]:
         yield name
 
 
+@pytest.fixture(scope="session")
+def helm_program() -> str:
+    """Helm; only for tests marked `helm`."""
+    missing = helm.missing()
+    if missing:
+        pytest.fail(f"mark this test with pytest.mark.helm: {missing}", pytrace=False)
+    return helm.helm()
+
+
 def _required(config: pytest.Config) -> set[str]:
     return {name for name in str(config.getoption("--require")).split(",") if name}
 
