@@ -137,6 +137,8 @@ def _ingresses(of: Ingresses) -> dict[str, Any]:
     }
     return {
         "labelSelector": _OURS,
+        # Without a class there is nothing to look up in the whole cluster, and no right to it is needed.
+        "disableClusterScopeResources": of.ingress_class is None,
         "throttleDuration": _CLUSTER_THROTTLE,
         **{key: value for key, value in chosen.items() if value is not None},
     }

@@ -165,7 +165,7 @@ def _kubernetes(settings: DeploySettings) -> Backend:
     given = settings.kubernetes
     kubeconfig = None if given.kubeconfig is None else str(given.kubeconfig)
     site = site_of(
-        given, settings.instance or instance_id(settings.home), guard=settings.front_door_url,
+        given, settings.instance or instance_id(settings.home), guard=settings.deploy_url,
         stop_seconds=settings.stop_timeout, reachable=settings.reachable,
     )  # fmt: skip
     return KubernetesBackend(Cluster(kubeconfig, given.context), site, start_seconds=settings.pull_timeout)

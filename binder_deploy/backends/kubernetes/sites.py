@@ -66,7 +66,7 @@ def _entrance(settings: KubernetesSettings, guard: str) -> Entrance:
         host=settings.ingress_host,
         tls_secret=settings.ingress_tls_secret,
         gateway=gateway,
-        middlewares=None if settings.middlewares == "file" else settings.namespace,
+        middlewares=settings.middlewares_namespace,
         guard_url=settings.guard_url or guard,
         annotations=settings.ingress_annotations,
     )

@@ -33,7 +33,7 @@ def test_a_cluster_is_described_in_a_table_of_its_own(tmp_path: Path) -> None:
         tolerations = [{key = "pool", operator = "Exists"}]
         extended-resources = {"nvidia.com/gpu" = 2}
         gateway = "gateways/public"
-        middlewares = "resources"
+        middlewares-namespace = "classroom"
         ephemeral-storage = "1Gi"
         """,
         BINDER_DEPLOY_KUBERNETES_NAMESPACE="classroom",
@@ -59,9 +59,12 @@ def test_a_cluster_is_described_in_a_table_of_its_own(tmp_path: Path) -> None:
         ("ingress-controller = 'caddy'", "[deploy.kubernetes] ingress-controller: Input should be 'traefik'"),
         ("guard-url = 'deploy:8084'", "[deploy.kubernetes] guard-url: the guard's address must begin with http"),
         ("gateway = 'a/b/c'", "[deploy.kubernetes] gateway: 'a/b/c' is no name of an object"),
-        ("gateway = 'public'", "an HTTPRoute can name no middleware of a file"),
+        (
+            "gateway = 'public'\nmiddlewares-namespace = 'binder'",
+            "an HTTPRoute can name no middleware of another namespace",
+        ),
         ("ingress-tls-secret = 'tls'", "ingress-tls-secret needs ingress-host"),
-        ("gateway = 'g'\nown-namespaces = true\nmiddlewares = 'resources'", "set own-namespaces = false"),
+        ("gateway = 'g'\nown-namespaces = true\nmiddlewares-namespace = 'binder-applications'", "must be false"),
     ],
 )
 def test_mistakes_are_named(tmp_path: Path, text: str, said: str) -> None:
