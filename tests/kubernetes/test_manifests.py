@@ -12,14 +12,17 @@ from typing import Any
 import pytest
 import yaml
 
+from binder_control.frontdoor import dynamic_config
+from binder_control.services import SERVICES
 from binder_deploy.backends.kubernetes.permissions import Need, needs
 from binder_deploy.backends.kubernetes.site import Entrance, Gateway, Site
+from binder_deploy.settings import DeploySettings
+from binder_protocol.service.settings import load_settings
 from tests.support.cluster import Cluster
 
 pytestmark = [pytest.mark.helm, pytest.mark.kubernetes]
 
 ROOT = Path(__file__).parents[2]
-SERVICES = ("registry", "build", "deploy", "health")
 SERVER = ("--set", "database=server")
 PRELOADS: set[Need] = {(verb, "daemonsets", "apps") for verb in ("create", "delete", "get", "list")}
 ROOM: set[Need] = {("list", "resourcequotas", ""), ("list", "nodes", "")}
@@ -104,7 +107,9 @@ def test_helm_and_kustomize_render_the_same_objects(render: Callable[..., list[O
 def test_the_api_server_takes_every_object(
     render: Callable[..., list[Object]], cluster: Cluster, namespace: str, options: list[str]
 ) -> None:
-    here = ["--set", f"deploy.namespace={namespace},deploy.createNamespace=false", "--namespace", namespace]
+    where = f"deploy.namespace={namespace},deploy.createNamespace=false"
+    # Middlewares are Traefik's own objects, which this cluster knows nothing of.
+    here = ["--set", f"{where},frontDoor.middlewares=false", "--namespace", namespace]
     objects = json.dumps({"apiVersion": "v1", "kind": "List", "items": render(*options, *here)})
     made = cluster.kubectl("apply", "--dry-run=server", "--validate=strict", "--filename=-", given=objects)
     assert made.count("server dry run") == len(render(*options, *here))
@@ -156,6 +161,30 @@ def test_only_the_deploy_service_speaks_to_the_cluster_and_nothing_reaches_a_soc
         assert pod["automountServiceAccountToken"] is mine
         assert not any("hostPath" in volume for volume in pod["volumes"])
         assert not any(pod.get(name) for name in ("hostNetwork", "hostPID", "hostIPC"))
+
+
+def test_the_middlewares_of_the_cluster_are_those_of_the_front_door_beside_it(
+    render: Callable[..., list[Object]],
+) -> None:
+    beside = json.loads(dynamic_config({"deploy": "http://binder-deploy.binder.svc:8084"}))["http"]["middlewares"]
+    found = {each["metadata"]["name"]: each["spec"] for each in of_kind(render(), "Middleware")}
+    assert found["binder-pages"]["errors"].pop("service")["name"] == beside["binder-pages"]["errors"].pop("service")
+    assert found == beside
+
+
+def test_the_settings_that_are_rendered_are_settings(
+    render: Callable[..., list[Object]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    more = ["--set", "deploy.settings.max-applications=5000,ingress.className=traefik,ingress.host=b.example"]
+    (config,) = of_kind(render(*SERVER, *more), "ConfigMap")
+    file = tmp_path / "binder.toml"
+    file.write_text(config["data"]["binder.toml"])
+    loaded = {each.name: load_settings(each.settings_class(), file=file, environ={}) for each in SERVICES}
+    deploy = loaded["deploy"]
+    assert isinstance(deploy, DeploySettings)
+    assert (deploy.max_applications, deploy.instance) == (5_000, "binder.binder")
+    assert deploy.kubernetes.ingress_class == "traefik"
+    assert deploy.registry_url == "http://binder-registry:8083"
 
 
 def test_no_key_is_in_what_is_rendered(render: Callable[..., list[Object]]) -> None:

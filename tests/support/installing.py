@@ -113,10 +113,11 @@ def place(cluster: Cluster, helm: str, folder: Path, database_url: str | None = 
 def values(installation: Installation, image: str, **more: Any) -> dict[str, Any]:
     """Values for a cluster without an ingress controller: the front door runs beside it."""
     repository, _, tag = image.rpartition(":")
-    cluster = {"reached-from": ["0.0.0.0/0"], "middlewares": "file"}
+    cluster = {"reached-from": ["0.0.0.0/0"]}
     return {
         "image": {"repository": repository, "tag": tag},
         "ingress": {"enabled": False},
+        "frontDoor": {"middlewares": False},
         "deploy": {
             "namespace": installation.applications, "createNamespace": False,
             "settings": {"kubernetes": cluster, "reconcile-every": 1, "memory": "256M", "cpu": "0.2"},

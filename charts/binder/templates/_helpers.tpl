@@ -62,14 +62,25 @@ health: [/health]
 {{- end }}
 {{- end -}}
 
+{{- define "binder.middlewares" -}}
+{{- and (eq .Values.frontDoor.controller "traefik") .Values.frontDoor.middlewares -}}
+{{- end -}}
+
+{{/* A route of the Gateway API finds them beside itself alone. */}}
+{{- define "binder.middlewares.namespace" -}}
+{{- if index (include "binder.cluster" . | fromJson) "gateway" }}{{ .Values.deploy.namespace }}{{ else }}{{ .Release.Namespace }}{{ end -}}
+{{- end -}}
+
 {{/* Every replica of the deploy service must know the same applications as its own. */}}
 {{- define "binder.settings.deploy" -}}
 {{- $name := include "binder.name" . -}}
 {{- $self := printf "%s/app.kubernetes.io/component=deploy" .Release.Namespace -}}
-{{- $cluster := dict "namespace" .Values.deploy.namespace "reached-from" (list .Values.frontDoor.namespace $self) "guard-url" (printf "http://%s-deploy.%s.svc:8084" $name .Release.Namespace) -}}
+{{- $cluster := dict "namespace" .Values.deploy.namespace "ingress-controller" .Values.frontDoor.controller "reached-from" (list .Values.frontDoor.namespace $self) "guard-url" (printf "http://%s-deploy.%s.svc:8084" $name .Release.Namespace) -}}
 {{- with .Values.ingress.className }}{{ $_ := set $cluster "ingress-class" . }}{{ end -}}
 {{- with .Values.ingress.host }}{{ $_ := set $cluster "ingress-host" . }}{{ end -}}
+{{- if eq (include "binder.middlewares" .) "true" }}{{ $_ := set $cluster "middlewares-namespace" (include "binder.middlewares.namespace" .) }}{{ end -}}
 {{- $own := dict "backend" "kubernetes" "instance" (printf "%s.%s" .Release.Namespace $name) "kubernetes" $cluster -}}
+{{- with .Values.frontDoor.metricsUrl }}{{ $_ := set $own "front-door-metrics-url" . }}{{ end -}}
 {{- toJson (mergeOverwrite $own (deepCopy .Values.deploy.settings)) -}}
 {{- end -}}
 
