@@ -1,0 +1,166 @@
+"""Binder installed in a cluster by its chart, two of each service: launches, upgrades, and the death of who leads."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import subprocess
+import urllib.request
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+from sqlalchemy import select
+
+from binder_client.client import Client
+from binder_control.frontdoor import Ingresses
+from binder_protocol.models import Application, ApplicationStatus, TemplateSpec
+from binder_protocol.service.leases import lease_table
+from binder_protocol.service.storage import Database
+from tests.support.cluster import Cluster
+from tests.support.deploying import IMAGE, SERVER, python
+from tests.support.eventually import eventually
+from tests.support.frontdoor import Door, answers, free_door, front_door
+from tests.support.installing import Installation, client_command, place, suite_image, values
+from tests.support.postgres import postgres_server
+
+pytestmark = [pytest.mark.docker, pytest.mark.helm, pytest.mark.kubernetes, pytest.mark.postgres]
+
+REPLACED_SECONDS = 15
+RUNNING = ("registry", "deploy", "health")
+_ADDRESS = '{.items[0].status.addresses[?(@.type=="InternalIP")].address}'
+
+
+@pytest.fixture(scope="module")
+def image(cluster: Cluster) -> Iterator[str]:
+    """The project's own image, in the cluster's registry."""
+    tag = f"binder-test-suite:{uuid.uuid4().hex[:8]}"
+    suite_image(tag)
+    yield cluster.image(tag)
+    subprocess.run(["docker", "rmi", tag], capture_output=True, check=False, timeout=60)
+
+
+@dataclass
+class Installed:
+    """What runs: two of each service on one PostgreSQL, and a front door."""
+
+    installation: Installation
+    database_url: str
+    client: Client
+    door: Door
+
+    def launch(self, name: str = "server") -> Application:
+        asked = self.client.deploy.deploy(name)
+        return self.client.deploy.wait(name, asked.id, timeout=60)
+
+    def leader(self) -> str:
+        """The pod of the deploy service that leads."""
+        database, leases = Database(self.database_url, "binder_deploy.migrations"), lease_table("deploy_leases")
+        try:
+            with database.reading() as connection:
+                holder = connection.execute(select(leases.c.holder)).scalar_one_or_none()
+        finally:
+            database.close()
+        return (holder or "").partition("/")[0]
+
+    def pods(self) -> dict[str, str]:
+        """The uids of applications' pods, by their names."""
+        found = self.installation.cluster.kubectl(
+            f"--namespace={self.installation.applications}", "get", "pods", "--output=json"
+        )
+        return {each["metadata"]["name"]: each["metadata"]["uid"] for each in json.loads(found)["items"]}
+
+
+@pytest.fixture(scope="module")
+def installed(
+    cluster: Cluster, helm_program: str, image: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Installed]:
+    node = cluster.kubectl("get", "nodes", f"--output=jsonpath={_ADDRESS}")
+    home, door = tmp_path_factory.mktemp("install"), free_door()
+    with contextlib.ExitStack() as stack:
+        url = stack.enter_context(postgres_server(node)).new()
+        made = stack.enter_context(place(cluster, helm_program, home, url))
+        two = {"replicas": 2}
+        wanted = values(made, image, database="server", registry=two, publicUrl=door.url)
+        made.install({**wanted, "deploy": wanted["deploy"] | two, "health": wanted["health"] | two})
+        urls = {service: made.address(service) for service in RUNNING}
+        stack.enter_context(pytest.MonkeyPatch.context()).setenv("KUBECONFIG", str(cluster.kubeconfig))
+        ingresses = Ingresses(namespace=made.applications)
+        stack.enter_context(front_door(door, home / "front-door", urls=urls, ingresses=ingresses))
+        client = stack.enter_context(made.client())
+        client.registry.register(TemplateSpec(name="server", image=cluster.image(IMAGE), command=python(SERVER)))
+        yield Installed(made, url, client, door)
+
+
+def test_all_services_are_ready_and_one_of_each_pair_leads(installed: Installed) -> None:
+    for service in RUNNING:
+        assert len(installed.installation.pods(service)) == 2
+        with urllib.request.urlopen(f"{installed.installation.address(service)}/readyz", timeout=10) as reply:
+            assert reply.status == 200
+    eventually(lambda: installed.leader() in installed.installation.pods("deploy"), what="a leader")
+
+
+def test_people_launch_what_answers_and_stop_it(installed: Installed) -> None:
+    done = client_command(installed.door.url, "deploy", "server", "--json")
+    assert done.returncode == 0, done.stderr
+    application = json.loads(done.stdout)
+    assert answers(application["location"])
+    stopped = client_command(installed.door.url, "stop", f"server/{application['id']}")
+    assert stopped.returncode == 0, stopped.stderr
+    eventually(lambda: f"binder-{application['id']}" not in installed.pods(), within=30)
+
+
+def test_a_rolling_upgrade_loses_no_application(installed: Installed) -> None:
+    applications = [installed.launch() for _ in range(2)]
+    before, old = installed.pods(), installed.installation.pods("deploy")
+    deployments = [f"deployment/suite-{service}" for service in RUNNING]
+    installed.installation.kubectl("rollout", "restart", *deployments)
+    on_its_way = installed.client.deploy.deploy("server")
+    for deployment in deployments:
+        installed.installation.kubectl("rollout", "status", deployment, "--timeout=120s", within=130)
+    eventually(lambda: not old.keys() & installed.installation.pods("deploy").keys(), within=60, what="other pods")
+
+    launched = installed.client.deploy.wait("server", on_its_way.id, timeout=60)
+    for each in (*applications, launched):
+        now = installed.client.deploy.status("server", each.id)
+        assert now.status is ApplicationStatus.DEPLOYED, now.failure
+        assert answers(now.location)
+    assert before.items() <= installed.pods().items(), "no application was touched"
+    assert len(installed.pods()) == len(before) + 1, "none was launched twice"
+    for each in (*applications, launched):
+        installed.client.deploy.stop("server", each.id)
+
+
+def test_a_leader_that_is_killed_is_replaced(installed: Installed) -> None:
+    application = installed.launch()
+    leader = eventually(installed.leader, what="a leader")
+    installed.installation.kubectl("delete", "pod", leader, "--grace-period=0", "--force")
+    eventually(lambda: installed.leader() not in ("", leader), within=REPLACED_SECONDS, what="another leader")
+    apart = f"--namespace={installed.installation.applications}"
+    installed.installation.cluster.kubectl(apart, "delete", "pod", f"binder-{application.id}", "--wait=false")
+
+    def failed() -> bool:
+        return installed.client.deploy.status("server", application.id).status is ApplicationStatus.FAILED
+
+    eventually(failed, within=60, what="the word of the leader")
+    eventually(lambda: len(installed.installation.pods("deploy")) == 2, within=60)
+
+
+def test_one_of_each_on_files_is_installed_too(
+    cluster: Cluster, helm_program: str, image: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    with place(cluster, helm_program, tmp_path_factory.mktemp("install")) as made:
+        made.install(values(made, image, storage={"kind": "emptyDir"}))
+        with made.client() as client:
+            client.registry.register(TemplateSpec(name="server", image=cluster.image(IMAGE), command=python(SERVER)))
+            asked = client.deploy.deploy("server")
+            eventually(lambda: client.deploy.status("server", asked.id).status.ended or made_pod(made), within=60)
+            client.deploy.stop("server", asked.id)
+
+
+def made_pod(made: Installation) -> bool:
+    """Whether an application's pod is ready."""
+    found = made.cluster.kubectl(f"--namespace={made.applications}", "get", "pods", "--output=json")
+    conditions = [each["status"].get("conditions", []) for each in json.loads(found)["items"]]
+    return any(each["type"] == "Ready" and each["status"] == "True" for pod in conditions for each in pod)
