@@ -60,9 +60,9 @@ def lock_of(files: ImageFiles, *, base: bool) -> str | None:
     return "".join(f"{line}\n" for line in kept)
 
 
-def digest_of(lock: str) -> str:
-    """What the label of an image says of its lock."""
-    return f"sha256:{hashlib.sha256(lock.encode()).hexdigest()}"
+def digest_of(text: str) -> str:
+    """What the label of an image says of its lock, or of its bill of materials."""
+    return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
 
 
 def components_of(files: ImageFiles) -> list[Component]:
@@ -81,7 +81,10 @@ def components_of(files: ImageFiles) -> list[Component]:
 
 
 def bill_of_materials(image: str, name: str, commit: str, made: int, program: str, found: Iterable[Component]) -> str:
-    """CycloneDX 1.6. The same text for the same image: `made` (Unix seconds) is its commit's moment."""
+    """CycloneDX 1.6 of `image`, an image's id; the image that holds the text has another one.
+
+    The same text for the same image: `made` (Unix seconds) is its commit's moment.
+    """
     document: dict[str, Any] = {
         "$schema": "http://cyclonedx.org/schema/bom-1.6.schema.json",
         "bomFormat": "CycloneDX",
