@@ -10,6 +10,7 @@ from functools import cached_property, partial
 from pathlib import Path
 
 from binder_build.build_secrets import BuildSecrets
+from binder_build.builder import BuildLimits
 from binder_build.collection import Collection
 from binder_build.credential_store import CredentialStore
 from binder_build.dates import bounded, date_files
@@ -17,7 +18,6 @@ from binder_build.documents import Documents
 from binder_build.environment_images import EnvironmentImages, Render, Workbench
 from binder_build.finished_images import FinishedImages, Work
 from binder_build.image_store import BuiltImage, ImageStore
-from binder_build.builder import BuildLimits
 from binder_build.job import Job
 from binder_build.recipes import Recipes
 from binder_build.recorder import Recorder
