@@ -113,14 +113,19 @@ class Builder:
         network: BuildNetwork,
         parallel: int,
         environ: Mapping[str, str] | None = None,
+        guard: Callable[[int], Callable[[], None]] | None = None,
     ) -> None:
-        """`environ`: the variables buildx is told of, where not those of this process."""
+        """`environ`: the variables buildx is told of, where not those of this process.
+
+        `guard` is given buildx's process id for each build; what it gives is called while that runs, and may end it.
+        """
         self._engine = engine
         self._name = name
         self._command = tuple(buildx)
         self._network = network
         self._parallel = parallel
         self._environ = environ
+        self._guard = guard
         self._groups = StepGroups()
 
     @property
@@ -206,12 +211,13 @@ class Builder:
             stderr=subprocess.PIPE,
             start_new_session=True,
         )
+        guard = self._guard(process.pid) if self._guard is not None else None
         return follow(
             process,
             seconds=job.limits.seconds,
             cancel=following.cancel,
             on_error=following.feed,
-            watch=lambda: self._tick(job.limits),
+            watch=lambda: self._tick(job.limits, guard),
             grace=_GRACE_SECONDS,
         )
 
@@ -234,7 +240,9 @@ class Builder:
             described, following, seconds=job.limits.seconds, watch=lambda: self._check_room(job.limits)
         )
 
-    def _tick(self, limits: BuildLimits) -> None:
+    def _tick(self, limits: BuildLimits, guard: Callable[[], None] | None) -> None:
+        if guard is not None:
+            guard()
         self._check_room(limits)
         self._groups.apply(limits.of_steps)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from binder_build.builder import Builder
 from binder_build.builder_pool import BuilderPool
+from binder_build.connections import Connections
 from binder_build.engine import Engine
 from binder_build.environment_images import ENVIRONMENTS
 from binder_build.image_store import ImageStore
@@ -59,7 +60,15 @@ def _in_registry(settings: BuildSettings, registry: str, work: Path, network: Bu
 
     @cache
     def builder(name: str) -> Builder:
-        return Builder(Engine(), name=name, buildx=_BUILDX, network=network, parallel=settings.workers, environ=environ)
+        return Builder(
+            Engine(),  # never asked: the builder is none of its own
+            name=name,
+            buildx=_BUILDX,
+            network=network,
+            parallel=settings.workers,
+            environ=environ,
+            guard=lambda pid: Connections(pid).check,
+        )
 
     logins = Logins(settings.docker_config or Path(os.environ.get("DOCKER_CONFIG") or "~/.docker").expanduser())
     plain = [] if settings.registry_tls else [host]
