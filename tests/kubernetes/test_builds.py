@@ -38,7 +38,7 @@ def git(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GitServer]:
 
 @pytest.fixture(scope="module")
 def builders(cluster: Cluster) -> Iterator[str]:
-    """The namespace of the builders' pods."""
+    """The namespace of the builders' pods; what they build is below that name in the registry."""
     with cluster.namespace("builds") as name:
         yield name
 
@@ -48,7 +48,7 @@ def suite(tmp_path_factory: pytest.TempPathFactory, cluster: Cluster, builders: 
     base, image = (cluster.image(name).removeprefix(cluster.registry) for name in (BASE, buildkit.make_image(BASE)))
     more = {
         "images": "registry",
-        "registry": f"{REGISTRY}/people",
+        "registry": f"{REGISTRY}/{builders}",
         "registry_tls": False,
         "base_image": f"{REGISTRY}{base}",
         "builder_pods": PODS,
@@ -113,13 +113,13 @@ def texts(suite: Suite, build: Build) -> list[str]:
 
 
 def test_a_repository_is_built_by_a_pod_and_launched_from_the_registry(
-    suite: Suite, git: GitServer, cluster: Cluster, namespace: str
+    suite: Suite, git: GitServer, cluster: Cluster, builders: str, namespace: str
 ) -> None:
     source = git.create("own/pod", {"requirements.txt": "six==1.17.0\n", "a.ipynb": "{}"})
     build = suite.completed(source.url, within=300)
     template = suite.client.registry.fetch(build.name)
     place, _, digest = template.image.partition("@")
-    assert (place, digest[:7]) == (f"{REGISTRY}/people/{build.name}", "sha256:")
+    assert (place, digest[:7]) == (f"{REGISTRY}/{builders}/{build.name}", "sha256:")
     assert template.port == 8888
     assert template.login
     assert "six==1.17.0" in suite.client.build.lock(build.name).packages
@@ -154,7 +154,7 @@ def test_a_build_whose_pod_is_killed_starts_over(suite: Suite, git: GitServer, c
         name = suite.client.build.start(git.create("own/killed", {"Dockerfile": waiting.step}).url).name
         eventually(lambda: waiting.visits == 1, within=200, what="the step")
         kill_builders(cluster, builders)
-        build = suite.ended(name, within=200)
+        build = suite.ended(name, within=300)
     assert build.status is BuildStatus.COMPLETED, (build.failure, texts(suite, build)[-20:])
     assert any("was lost" in text for text in texts(suite, build))
     assert suite.leftovers() == []
