@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from binder_build.admission import subject_of, to_join
 from binder_build.credential_store import CredentialStore
 from binder_build.documents import Document, Documents
-from binder_build.images import Images
+from binder_build.image_store import ImageStore
 from binder_build.metrics import BuildMetrics
 from binder_build.queue import Waiting, position
 from binder_build.recipes import Recipes
@@ -40,7 +40,7 @@ class Builds:
         resolver: Resolver,
         credentials: CredentialStore,
         recipes: Recipes,
-        images: Images,
+        images: ImageStore,
         templates: Templates,
         workers: Workers,
         runner: Runner,

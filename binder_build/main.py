@@ -13,7 +13,9 @@ from pydantic import SecretStr
 
 from binder_build.addresses import AddressPolicy
 from binder_build.api import BuildApi
+from binder_build.builder import BuildLimits
 from binder_build.builds import Builds
+from binder_build.chosen_images import chosen_images
 from binder_build.collection import Collection, usage
 from binder_build.credential_file import CredentialFile
 from binder_build.credential_store import CredentialStore
@@ -22,7 +24,6 @@ from binder_build.environment_images import EnvironmentImages
 from binder_build.environments import EnvironmentStore
 from binder_build.finished_images import FinishedImages
 from binder_build.home_lock import HomeLock
-from binder_build.images import BuildLimits, Images
 from binder_build.keyring import Keyring
 from binder_build.leases import Leases
 from binder_build.log import Logs
@@ -79,13 +80,16 @@ def build_app(settings: BuildSettings) -> FastAPI:
     keyring = Keyring(settings.credentials_key or state / "credentials.key")
     credentials = CredentialStore(database, keyring, CredentialFile(settings.credentials_file))
     network = _network(settings)
-    images = Images(
-        work, host=settings.docker_host, builder=settings.builder, network=network, parallel=settings.workers
-    )
+    chosen = chosen_images(settings, work, network)
+    images = chosen.store
     recipes = Recipes(images, settings.base_image, _plan_settings(settings, network, policy))
     environments = EnvironmentStore(database)
     environment_images = EnvironmentImages(
-        images, environments, registry=settings.registry, push_seconds=settings.push_seconds
+        images,
+        environments,
+        repository=chosen.environments,
+        registry=chosen.shared,
+        push_seconds=settings.push_seconds,
     )
     templates = Templates(client)
     collection = Collection(
@@ -170,7 +174,7 @@ def build_app(settings: BuildSettings) -> FastAPI:
             ],
             resources=[
                 HomeLock(state, work),
-                Closing(images.close),
+                *chosen.resources,
                 Closing(client.close),
                 *([shared] if shared is not None else []),
                 resolver,
