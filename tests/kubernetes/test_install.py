@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import subprocess
 import urllib.request
 import uuid
@@ -15,20 +16,28 @@ from sqlalchemy import select
 
 from binder_client.client import Client
 from binder_control.frontdoor import Ingresses
-from binder_protocol.models import Application, ApplicationStatus, TemplateSpec
+from binder_protocol.models import Application, ApplicationStatus, Build, BuildStatus, TemplateSpec
 from binder_protocol.service.leases import lease_table
 from binder_protocol.service.storage import Database
+from tests.cluster.layout import Layout
+from tests.support import buildkit
 from tests.support.cluster import Cluster
 from tests.support.deploying import IMAGE, SERVER, python
 from tests.support.eventually import eventually
 from tests.support.frontdoor import Door, answers, free_door, front_door
-from tests.support.installing import Installation, client_command, place, suite_image, values
+from tests.support.installing import Installation, builder, client_command, place, suite_image, values
 from tests.support.postgres import postgres_server
 
 pytestmark = [pytest.mark.docker, pytest.mark.helm, pytest.mark.kubernetes, pytest.mark.postgres]
 
 REPLACED_SECONDS = 15
-RUNNING = ("registry", "deploy", "health")
+POD_REGISTRY = os.environ.get("TEST_POD_REGISTRY", Layout().registries["registry-pods"])
+"""The cluster's registry, at an address that its pods reach, too."""
+RUNNING = ("registry", "build", "deploy", "health")
+PLAIN = """\
+[registry."{0}"]
+  http = true
+"""
 _ADDRESS = '{.items[0].status.addresses[?(@.type=="InternalIP")].address}'
 
 
@@ -81,9 +90,18 @@ def installed(
     with contextlib.ExitStack() as stack:
         url = stack.enter_context(postgres_server(node)).new()
         made = stack.enter_context(place(cluster, helm_program, home, url))
+        buildkit_image = cluster.image(buildkit.make_image(IMAGE))
+        address = stack.enter_context(builder(cluster, buildkit_image, PLAIN.format(POD_REGISTRY)))
+        building = {
+            "images": "registry", "builders": [address], "registry": f"{POD_REGISTRY}/{made.namespace}",
+            "registry-tls": False, "base-image": POD_REGISTRY + cluster.image(IMAGE).removeprefix(cluster.registry),
+            "min-free-bytes": 0, "allow-hosts": ["suite-health:8086"],
+        }  # fmt: skip
         two = {"replicas": 2}
         wanted = values(made, image, database="server", registry=two, publicUrl=door.url)
-        made.install({**wanted, "deploy": wanted["deploy"] | two, "health": wanted["health"] | two})
+        wanted |= {name: {**wanted.get(name, {}), **two} for name in RUNNING}
+        wanted["build"]["settings"] = building
+        made.install(wanted)
         urls = {service: made.address(service) for service in RUNNING}
         stack.enter_context(pytest.MonkeyPatch.context()).setenv("KUBECONFIG", str(cluster.kubeconfig))
         ingresses = Ingresses(namespace=made.applications)
@@ -109,6 +127,31 @@ def test_people_launch_what_answers_and_stop_it(installed: Installed) -> None:
     stopped = client_command(installed.door.url, "stop", f"server/{application['id']}")
     assert stopped.returncode == 0, stopped.stderr
     eventually(lambda: f"binder-{application['id']}" not in installed.pods(), within=30)
+
+
+def test_a_repository_is_built_in_the_cluster_and_launched(installed: Installed) -> None:
+    name = installed.client.build.start("http://suite-health:8086/binder/health-check.git").name
+    build = eventually(lambda: ended(installed, name), within=120, every=0.5, what="the build")
+    assert build.status is BuildStatus.COMPLETED, build.failure
+    lines = list(installed.client.build.logs(name))  # of whichever of the two is asked
+    assert lines[-1].status == "completed"
+    application = installed.launch(build.template or "")
+    assert answers(application.location)
+    installed.client.deploy.stop(build.template or "", application.id)
+
+
+def test_a_build_goes_on_when_its_service_is_upgraded(installed: Installed) -> None:
+    name = installed.client.build.start("http://suite-health:8086/binder/health-check.git", force=True).name
+    eventually(lambda: installed.client.build.status(name).status is BuildStatus.RUNNING, within=60)
+    installed.installation.kubectl("rollout", "restart", "deployment/suite-build")
+    build = eventually(lambda: ended(installed, name), within=180, every=0.5, what="the build")
+    assert build.status is BuildStatus.COMPLETED, build.failure
+    installed.installation.kubectl("rollout", "status", "deployment/suite-build", "--timeout=120s", within=130)
+
+
+def ended(installed: Installed, name: str) -> Build | None:
+    build: Build = installed.client.build.status(name)
+    return build if build.status.ended else None
 
 
 def test_a_rolling_upgrade_loses_no_application(installed: Installed) -> None:

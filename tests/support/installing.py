@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from binder_client.client import Client
 from tests.support.cluster import Cluster
 
@@ -24,6 +26,7 @@ KEY = "a-key-for-tests"
 SECRET = "binder-keys"
 _CA = Path("/etc/ssl/certs/ca-certificates.crt")
 _INSTALL_SECONDS = 120
+_LIST = {"apiVersion": "v1", "kind": "List"}
 
 
 def suite_image(tag: str) -> None:
@@ -108,6 +111,32 @@ def place(cluster: Cluster, helm: str, folder: Path, database_url: str | None = 
             yield made
         finally:
             made.uninstall()
+
+
+@contextmanager
+def builder(cluster: Cluster, image: str, config: str) -> Iterator[str]:
+    """The address of BuildKit as examples/kubernetes/buildkitd.yaml runs it, of that image, in a namespace of its own.
+
+    `config` is its buildkitd.toml.
+    """
+    with cluster.namespace("install-builders") as namespace:
+        text = (ROOT / "examples" / "kubernetes" / "buildkitd.yaml").read_text()
+        objects = [each for each in yaml.safe_load_all(text) if each["kind"] in ("Service", "Deployment")]
+        for each in objects:
+            each["metadata"]["namespace"] = namespace
+        pod = objects[-1]["spec"]["template"]["spec"]
+        (container,) = pod["containers"]
+        container["image"] = image
+        container["args"].append("--config=/etc/builder/buildkitd.toml")
+        container["resources"] = {}
+        container["volumeMounts"].append({"name": "config", "mountPath": "/etc/builder"})
+        pod["volumes"].append({"name": "config", "configMap": {"name": "config"}})
+        data = {"buildkitd.toml": config}
+        objects.insert(0, {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "config"}, "data": data})
+        here = f"--namespace={namespace}"
+        cluster.kubectl(here, "create", "--filename=-", given=json.dumps({**_LIST, "items": objects}))
+        cluster.kubectl(here, "rollout", "status", "deployment/buildkitd", "--timeout=120s", within=130)
+        yield f"tcp://buildkitd.{namespace}.svc:1234"
 
 
 def values(installation: Installation, image: str, **more: Any) -> dict[str, Any]:
