@@ -24,6 +24,7 @@ from binder_build.failures import Evidence, explain
 from binder_build.network import BuildNetwork
 from binder_build.process import DeadlinePassed, follow
 from binder_build.progress import Event, Note, Progress, Records, squeezed
+from binder_build.step_disk import StepDisk
 from binder_plan.dockerfile import ENVIRONMENT_STAGE, REPOSITORY_CONTEXT, copy_lines
 from binder_plan.recipe import Kind, Recipe, Run, Step, Write
 from binder_protocol.errors import BuildTimeout, NoSpace
@@ -35,12 +36,13 @@ _GRACE_SECONDS = 1.5
 
 @dataclass(frozen=True, slots=True)
 class BuildLimits:
-    """What one build may take. `free_bytes` stay free on the engine's disk; `memory`, `cpus`, `pids` bind each step."""
+    """What one build may take. `free_bytes` stay free on the engine's disk; the rest but `seconds` binds each step."""
 
     seconds: float = 3_600.0
     memory: int | None = None
     cpus: float | None = None
     pids: int | None = 8_192
+    disk: int | None = None
     free_bytes: int = 1024**3
 
     @property
@@ -127,6 +129,7 @@ class Builder:
         self._environ = environ
         self._guard = guard
         self._groups = StepGroups()
+        self._disk = StepDisk(self._groups)
 
     @property
     def is_engines_own(self) -> bool:
@@ -164,7 +167,7 @@ class Builder:
         for event in following.progress.close():
             on_event(event)
         if code:
-            raise explain(_evidence(job, following))
+            raise explain(_evidence(job, following, self._disk))
 
     def run_enginejob(
         self, job: Mapping[str, Any], following: Following, *, seconds: float, watch: Callable[[], None] | None = None
@@ -245,6 +248,8 @@ class Builder:
             guard()
         self._check_room(limits)
         self._groups.apply(limits.of_steps)
+        if self._name is None and limits.disk is not None and self._engine.disk is not None:
+            self._disk.hold(limits.disk, self._engine.disk)
 
     def _check_room(self, limits: BuildLimits) -> None:
         if self._name is not None or self._engine.disk is None:
@@ -293,15 +298,18 @@ def _ends(step: Step) -> list[str]:
     return [step.path] if isinstance(step, Write) else copy_lines(step)
 
 
-def _evidence(job: BuildJob, following: Following) -> Evidence:
+def _evidence(job: BuildJob, following: Following, disk: StepDisk) -> Evidence:
     runs = [step for step in job.recipe.steps if isinstance(step, Run)]
     made = [tool.run for step in runs for tool in step.tools if tool.run is not None]
     kinds = {"base image": Kind.BASE, **{step.title: step.kind for step in (*job.recipe.steps, *made)}}
+    failure = following.progress.failure
+    killed = failure is not None and "exit code: 137" in failure.error
     return Evidence(
-        following.progress.failure,
+        failure,
         tuple(following.records.words),
         kinds,
         memory_limited=job.limits.memory is not None,
+        disk_limit=job.limits.disk if killed and disk.took_one() else None,
     )
 
 

@@ -136,12 +136,14 @@ class Evidence:
     """What is known at the end of a failed build. `words` is what the builder said outside its records.
 
     `kinds` tells, by title, what the recipe's steps are for. `memory_limited`: its steps had a memory limit.
+    `disk_limit`: a step was ended because it wrote more than so many bytes.
     """
 
     failure: Failure | None
     words: tuple[str, ...] = ()
     kinds: Mapping[str, Kind] | None = None
     memory_limited: bool = False
+    disk_limit: int | None = None
 
 
 def explain(evidence: Evidence) -> BuildFailed | Unavailable:
@@ -155,6 +157,11 @@ def explain(evidence: Evidence) -> BuildFailed | Unavailable:
 
 
 def _of_host(evidence: Evidence, failure: Failure, text: str) -> BuildFailed | Unavailable | None:
+    if evidence.disk_limit is not None:
+        return NoSpace(
+            f"{failure.step or 'a step'} wrote more than the {evidence.disk_limit / 1e9:.1f} GB that a step may",
+            suggestions=("write less, or ask the operator for a higher limit (`disk`)",),
+        )
     if _NO_SPACE.search(text):
         return NoSpace("the disk was full before the build was done")
     killed = _KILLED.search("\n".join([*failure.lines[-_LAST_LINES:], failure.error]))

@@ -165,6 +165,20 @@ class Images:
                 if error.status_code != 409:  # in use
                     raise
 
+    def prune_cache(self, keep: int, *, unused_seconds: int | None = None) -> int:
+        """As `Engine.prune_cache`; 0 where another builder keeps the steps, which has its own rules for that."""
+        return self._engine.prune_cache(keep, unused_seconds=unused_seconds) if self._builder.is_engines_own else 0
+
+    @property
+    def disk(self) -> Path | None:
+        """Where the engine keeps images, if this machine can see that. Raises `EngineError`."""
+        return self._engine.disk
+
+    @property
+    def on_machine(self) -> bool:
+        """An engine elsewhere is asked for room all the same."""
+        return True
+
     def _facts(self, reference: str) -> Mapping[str, Any]:
         with self._engine.api() as client:
             found: Mapping[str, Any] = client.inspect_image(reference)

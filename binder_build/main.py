@@ -51,6 +51,9 @@ from binder_protocol.service.metrics import Metrics
 from binder_protocol.service.server import EXIT_CONFIG, serve
 from binder_protocol.service.settings import ConfigError, load_settings
 from binder_protocol.service.storage import Database
+from binder_protocol.service.work import Loop
+
+_TRIM_SECONDS = 600
 
 
 def build_app(settings: BuildSettings) -> FastAPI:
@@ -91,10 +94,12 @@ def build_app(settings: BuildSettings) -> FastAPI:
         environments,
         images,
         lambda: usage(client),
-        places=[state],
+        state=state,
         min_free=settings.min_free_bytes,
+        cache=settings.cache_bytes,
         keep=settings.keep_images,
     )
+    trimming = Loop("trim", collection.trim, every=_TRIM_SECONDS, longest=_TRIM_SECONDS)
 
     adapters = Adapters(
         store,
@@ -164,7 +169,15 @@ def build_app(settings: BuildSettings) -> FastAPI:
                 Check("registry", templates.ping),
                 Check("workers", workers.alive),
             ],
-            resources=[HomeLock(state, work), *chosen.resources, Closing(client.close), resolver, planner, workers],
+            resources=[
+                HomeLock(state, work),
+                *chosen.resources,
+                Closing(client.close),
+                resolver,
+                planner,
+                workers,
+                trimming,
+            ],
             database=database,
             metrics=metrics,
         )
@@ -185,6 +198,7 @@ def _limits(settings: BuildSettings) -> Limits:
             memory=memory_bytes(settings.memory),
             cpus=None if settings.cpu is None else millicpus(settings.cpu) / 1000,
             pids=settings.pids,
+            disk=None if settings.disk is None else memory_bytes(settings.disk),
         ),
         plan_seconds=settings.plan_seconds,
         push_seconds=settings.push_seconds,
@@ -211,23 +225,11 @@ def _plan_settings(settings: BuildSettings, network: BuildNetwork, policy: Addre
         index_secret=network.index_secret,
         allow_remote_add=settings.allow_remote_add,
         registry_allowed=policy.allows_literal,
-        mirrors=_mirrors(settings),
+        mirrors=settings.mirrors,
         managed_pythons=settings.managed_pythons,
         max_memory=settings.max_memory,
         max_cpu=settings.max_cpu,
     )
-
-
-def _mirrors(settings: BuildSettings) -> dict[str, str]:
-    found = {
-        "python": settings.python_mirror,
-        "python-downloads": settings.python_downloads,
-        "conda": settings.conda_channel_alias,
-        "cran": settings.cran_mirror,
-        "julia": settings.julia_mirror,
-        "npm": settings.npm_registry,
-    }
-    return {name: address for name, address in found.items() if address is not None}
 
 
 def _secret(value: SecretStr | None) -> str | None:

@@ -51,7 +51,8 @@ class BuildSettings(ServiceSettings):
     named in images of R; `julia_mirror` is laid out as Julia's own download server. Without `managed_pythons` none is
     downloaded: a repository that asks for another Python than the base image's gets that one, with a warning.
 
-    Disk: below `min_free_bytes` the images least recently used are removed, and without success no build starts.
+    Disk: a step may write `disk` to its image. Below `min_free_bytes` what was least recently used is removed, and
+    without success no build starts. The engine's cache of steps is trimmed to `cache_bytes`.
     Of each name the newest good image and `keep_images` before it are kept in any case. A log holds `log_bytes`, and
     those of the newest `keep_logs` attempts at a name are kept.
     """
@@ -117,7 +118,9 @@ class BuildSettings(ServiceSettings):
     allow_remote_add: bool = False
     frontends: bool = False
 
+    disk: Memory | None = "20G"
     min_free_bytes: int = Field(default=2 * _GIB, ge=0)
+    cache_bytes: int = Field(default=20 * _GIB, ge=0)
     keep_images: int = Field(default=0, ge=0, le=1_000)
     log_bytes: int = Field(default=16 * 2**20, ge=65_536)
     keep_logs: int = Field(default=20, ge=1, le=10_000)
@@ -134,6 +137,19 @@ class BuildSettings(ServiceSettings):
         if self.images == "registry" and "/" not in self.base_image:
             raise ValueError("with images = registry, `base_image` is the base image's name in a registry")
         return self
+
+    @property
+    def mirrors(self) -> dict[str, str]:
+        """The addresses of mirrors that are named, by what they are of."""
+        found = {
+            "python": self.python_mirror,
+            "python-downloads": self.python_downloads,
+            "conda": self.conda_channel_alias,
+            "cran": self.cran_mirror,
+            "julia": self.julia_mirror,
+            "npm": self.npm_registry,
+        }
+        return {name: address for name, address in found.items() if address is not None}
 
 
 def completed(settings: BuildSettings, environ: Mapping[str, str]) -> BuildSettings:

@@ -59,6 +59,15 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
             pytest.skip(f"{name}: {missing}")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def no_environments_stay() -> Iterator[None]:
+    """Builds share the images of environments, so that none of them removes its own; those of tests go at the end."""
+    before = _environments()
+    yield
+    for image in sorted(_environments() - before):
+        subprocess.run(["docker", "image", "rm", image], capture_output=True, timeout=60, check=False)
+
+
 @pytest.fixture
 def docker_engine() -> str:
     """The address of the Docker engine that tests use; only for tests marked `docker`."""
@@ -86,6 +95,13 @@ def namespace(cluster: kubernetes.Cluster) -> Iterator[str]:
 
 def _required(config: pytest.Config) -> set[str]:
     return {name for name in str(config.getoption("--require")).split(",") if name}
+
+
+def _environments() -> set[str]:
+    if _docker_missing():
+        return set()
+    command = ["docker", "images", "--format", "{{.Repository}}:{{.Tag}}", "binder/environment"]
+    return set(subprocess.run(command, capture_output=True, text=True, timeout=60, check=False).stdout.split())
 
 
 def _docker_host() -> str:
