@@ -248,7 +248,7 @@ class Builder:
             guard()
         self._check_room(limits)
         self._groups.apply(limits.of_steps)
-        if limits.disk is not None and self._engine.disk is not None:
+        if self._name is None and limits.disk is not None and self._engine.disk is not None:
             self._disk.hold(limits.disk, self._engine.disk)
 
     def _check_room(self, limits: BuildLimits) -> None:

@@ -17,6 +17,7 @@ from binder_build.image_store import ImageStore
 from binder_build.images import Images
 from binder_build.network import BuildNetwork
 from binder_build.registry_api import RegistryApi
+from binder_build.registry_contents import RegistryContents
 from binder_build.registry_images import RegistryImages
 from binder_build.registry_logins import Logins
 from binder_build.remote_builders import (
@@ -76,7 +77,7 @@ def _in_registry(settings: BuildSettings, registry: str, work: Path, network: Bu
         work,
         registry=registry,
         base=settings.base_image,
-        api=RegistryApi(logins, plain=plain, ca=settings.ca_bundle),
+        contents=RegistryContents(RegistryApi(logins, plain=plain, ca=settings.ca_bundle)),
         pool=BuilderPool(names, remote.runs),
         builder=builder,
         environ=environ,

@@ -125,6 +125,8 @@ class Collection:
         # Before the images: a layer is gone only with the last that has it.
         if self._free() < self._min_free and (freed := self._images.prune_cache(0, unused_seconds=_IN_USE_SECONDS)):
             yield f"{freed >> 20} MiB of build steps that weren't used lately were removed"
+        if not self._images.on_machine:
+            return
         for attempt in removable(self._store.with_images(), self._use(), self._keep):
             if self._free() >= self._min_free:
                 return

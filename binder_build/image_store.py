@@ -121,11 +121,19 @@ class ImageStore(Protocol):
         """Takes a name away, and the image with its last one, unless it is used. Done twice is done once."""
 
     def prune_cache(self, keep: int, *, unused_seconds: int | None = None) -> int:
-        """Brings the cache of steps down to `keep` bytes; how many were freed. 0 where others look after it."""
+        """Removes steps from the builder's cache until it holds `keep` bytes at most; the bytes freed.
+
+        Those used within `unused_seconds`, those a build uses and the layers of images stay. 0 where the builder keeps
+        its cache by its own rules.
+        """
 
     @property
     def disk(self) -> Path | None:
         """Where images are kept, if this machine can see that."""
+
+    @property
+    def on_machine(self) -> bool:
+        """Whether images take room here, so that removing them makes some."""
 
 
 def image_of(name: str, size: int, config: Mapping[str, Any]) -> BuiltImage:

@@ -229,23 +229,11 @@ def _plan_settings(settings: BuildSettings, network: BuildNetwork, policy: Addre
         index_secret=network.index_secret,
         allow_remote_add=settings.allow_remote_add,
         registry_allowed=policy.allows_literal,
-        mirrors=_mirrors(settings),
+        mirrors=settings.mirrors,
         managed_pythons=settings.managed_pythons,
         max_memory=settings.max_memory,
         max_cpu=settings.max_cpu,
     )
-
-
-def _mirrors(settings: BuildSettings) -> dict[str, str]:
-    found = {
-        "python": settings.python_mirror,
-        "python-downloads": settings.python_downloads,
-        "conda": settings.conda_channel_alias,
-        "cran": settings.cran_mirror,
-        "julia": settings.julia_mirror,
-        "npm": settings.npm_registry,
-    }
-    return {name: address for name, address in found.items() if address is not None}
 
 
 def _secret(value: SecretStr | None) -> str | None:

@@ -8,25 +8,18 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-import structlog
-
 from binder_build.build_secrets import NO_SECRETS, BuildSecrets
 from binder_build.builder import Builder, BuildJob, BuildLimits, OnEvent
 from binder_build.builder_pool import BuilderPool
 from binder_build.buildx import Output
-from binder_build.image_store import BuiltImage, Files, image_of, refuse_labels
-from binder_build.process import Cancelled
+from binder_build.image_store import BuiltImage, Files, refuse_labels
 from binder_build.progress import Note
-from binder_build.registry_api import RegistryApi
-from binder_build.registry_manifests import Manifest
-from binder_build.registry_names import ImageName, parse_name
+from binder_build.registry_contents import RegistryContents, named
 from binder_build.remote_files import RemoteFiles
 from binder_build.transfers import said
 from binder_plan.dockerfile import BASE_NAME
 from binder_plan.recipe import Base, Recipe
 from binder_protocol.errors import EngineError, InvalidRepository
-
-log = structlog.get_logger()
 
 BASE = f"{BASE_NAME}:latest"
 """What Dockerfiles call the base image, wherever it is."""
@@ -43,7 +36,7 @@ class RegistryImages:
         *,
         registry: str,
         base: str,
-        api: RegistryApi,
+        contents: RegistryContents,
         pool: BuilderPool,
         builder: Callable[[str], Builder],
         environ: Mapping[str, str],
@@ -56,7 +49,7 @@ class RegistryImages:
         self._work = work
         self._registry = registry
         self._base = base
-        self._api = api
+        self._contents = contents
         self._pool = pool
         self._builder = builder
         self._environ = environ
@@ -64,11 +57,11 @@ class RegistryImages:
 
     def ping(self) -> None:
         """Raises `EngineError` where the registry doesn't answer."""
-        self._api.ping(self._name(f"{self._registry}/none"))
+        self._contents.ping(f"{self._registry}/none")
 
     def close(self) -> None:
         """Lets go of connections."""
-        self._api.close()
+        self._contents.close()
 
     def has_buildx(self) -> bool:
         """BuildKit it is."""
@@ -98,9 +91,9 @@ class RegistryImages:
         repository: str = "",
     ) -> BuiltImage:
         """As `ImageStore.build`. A build whose builder is lost starts over once, on another where there is one."""
-        name, everything = self._name(tag), {**recipe.labels, **labels}
-        base = self._name(self._base).at(recipe.base.id)
-        taken = None if environment is None else self._digest(environment)
+        everything = {**recipe.labels, **labels}
+        base = named(self._base).at(recipe.base.id)
+        taken = None if environment is None else self._contents.pinned(environment)
         limits = limits or BuildLimits()
 
         def attempt(builder: str, work: Path) -> str | None:
@@ -114,7 +107,7 @@ class RegistryImages:
         digest = self._made(attempt, repository or tag, on_event)
         if digest is None:
             raise EngineError("the builder doesn't say what it has pushed", suggestions=("build again",))
-        image = self.inspect(str(name.at(digest)))
+        image = self.inspect(str(named(tag).at(digest)))
         try:
             refuse_labels(image, everything, self.inspect(str(base)).labels)
         except InvalidRepository:
@@ -133,13 +126,7 @@ class RegistryImages:
         """The image's name by digest, once it is known that it can be pulled by that: all of it is there."""
         if on_event is not None:
             on_event(Note(f"looking whether {reference} can be pulled"))
-        name, manifest = self._found(reference)
-        for layer in manifest.layers:
-            if cancel is not None and cancel.is_set():
-                raise Cancelled
-            if not self._api.has_blob(name, layer):
-                raise EngineError(f"the registry lacks a layer of {name}", suggestions=("build again",))
-        return str(name.at(manifest.digest))
+        return self._contents.whole(reference, cancel)
 
     def pull(
         self,
@@ -153,25 +140,21 @@ class RegistryImages:
 
     def base(self, reference: str) -> Base:
         """The base image of that name; its id is its digest there. Raises `EngineError`, also where there is none."""
-        name = self._name(reference)
-        manifest = self._api.manifest(name)
-        if manifest is None:
+        digest = self._contents.digest(reference)
+        if digest is None:
             raise EngineError(
-                f"the base image {name} is not in its registry",
+                f"the base image {reference} is not in its registry",
                 suggestions=("operator: push binder-base there, and name it in `base_image`",),
             )
-        return Base(BASE, manifest.digest)
+        return Base(BASE, digest)
 
     def exists(self, reference: str) -> bool:
         """Whether the registry has an image of this name; an engine's id is the name of none."""
-        name = parse_name(reference)
-        return name is not None and self._api.manifest(name) is not None
+        return self._contents.exists(reference)
 
     def inspect(self, reference: str) -> BuiltImage:
         """The image of this name. Raises `EngineError`, also where there is none."""
-        name, manifest = self._found(reference)
-        facts = self._api.configuration(name, manifest.configuration)
-        return image_of(str(name.at(manifest.digest)), manifest.size, facts)
+        return self._contents.inspect(reference)
 
     @contextmanager
     def files(self, reference: str, *, repository: str = "") -> Iterator[Files]:
@@ -179,40 +162,29 @@ class RegistryImages:
         wanted = self._base if reference == BASE else reference
         builder = next(self._pool.chosen(repository or reference, _unheard))
         self._work.mkdir(parents=True, exist_ok=True)
-        yield RemoteFiles(self._digest(wanted), builder, self._work, self._environ)
+        yield RemoteFiles(self._contents.pinned(wanted), builder, self._work, self._environ)
 
     def tag(self, image: str, reference: str) -> None:
         """Gives the image another name in its repository, as repository:tag."""
-        _, manifest = self._found(image)
-        self._api.put(self._name(reference), manifest)
+        self._contents.tag(image, reference)
 
-    def prune_cache(self, keep: int, *, unused_seconds: int | None = None) -> int:  # noqa: ARG002
-        """Remote builders collect their caches themselves."""
+    def remove(self, reference: str) -> None:
+        """Takes a name away, and the image with its last one. Where the registry deletes nothing, it stays."""
+        self._contents.remove(reference)
+
+    def prune_cache(self, keep: int, *, unused_seconds: int | None = None) -> int:  # noqa: ARG002 - as `ImageStore`
+        """Nothing: builders keep their caches by rules of their own."""
         return 0
 
     @property
     def disk(self) -> Path | None:
-        """The registry's disk is not in sight."""
+        """None of this machine's."""
         return None
 
-    def remove(self, reference: str) -> None:
-        """Takes a name away, and the image with its last one. Where the registry deletes nothing, it stays."""
-        name = parse_name(reference)
-        if name is None or (not name.is_digest and self._api.delete(name)):
-            return
-        manifest = self._api.manifest(name)
-        if manifest is None:
-            return
-        # Registries that delete by digest alone take all names of an image with it.
-        others = (each for each in self._api.tags(name) if each != name.version)
-        if any(self._is(name.at(each), manifest.digest) for each in others):
-            return
-        if not self._api.delete(name.at(manifest.digest)):
-            log.info("the registry deletes no images", image=str(name))
-
-    def _is(self, name: ImageName, digest: str) -> bool:
-        manifest = self._api.manifest(name)
-        return manifest is not None and manifest.digest == digest
+    @property
+    def on_machine(self) -> bool:
+        """A registry is its operator's to keep small."""
+        return False
 
     def _made(self, attempt: Callable[[str, Path], str | None], key: str, on_event: OnEvent) -> str | None:
         """The digest of what a builder made: the one that `key` stays with, or the next should that one be lost."""
@@ -228,28 +200,6 @@ class RegistryImages:
                     raise
                 on_event(Note(f"the builder {builder} was lost ({error.message}); the build starts over"))
         return None
-
-    def _digest(self, reference: str) -> str:
-        name, manifest = self._found(reference)
-        return str(name.at(manifest.digest))
-
-    def _found(self, reference: str) -> tuple[ImageName, Manifest]:
-        """The image of this machine's kind. Raises `EngineError` where there is none."""
-        name = self._name(reference)
-        manifest = self._api.manifest(name)
-        if manifest is not None and manifest.is_index:
-            manifest = self._api.manifest(name.at(manifest.of_platform))
-        if manifest is None:
-            raise EngineError(f"the image {name} is gone from the registry", suggestions=("build again",))
-        return name, manifest
-
-    def _name(self, reference: str) -> ImageName:
-        name = parse_name(reference)
-        if name is None:
-            raise EngineError(
-                f"{reference} names no registry", suggestions=("operator: name images as host/repository:tag",)
-            )
-        return name
 
     @contextmanager
     def _workspace(self) -> Iterator[Path]:

@@ -139,6 +139,19 @@ class BuildSettings(ServiceSettings):
             raise ValueError("with images = registry, `base_image` is the base image's name in a registry")
         return self
 
+    @property
+    def mirrors(self) -> dict[str, str]:
+        """The addresses of mirrors that are named, by what they are of."""
+        found = {
+            "python": self.python_mirror,
+            "python-downloads": self.python_downloads,
+            "conda": self.conda_channel_alias,
+            "cran": self.cran_mirror,
+            "julia": self.julia_mirror,
+            "npm": self.npm_registry,
+        }
+        return {name: address for name, address in found.items() if address is not None}
+
 
 def completed(settings: BuildSettings, environ: Mapping[str, str]) -> BuildSettings:
     """Settings of the network that aren't given, from the variables by which other programs are told of them."""

@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[1]
 CHART, BASE = ROOT / "charts" / "binder", ROOT / "kubernetes"
 KUBERNETES = "1.34.0"
 
-_HEAD = "# Made from charts/binder by scripts/manifests.py; change the chart, or lay a kustomization of your own over this.\n"
+_HEAD = "# Made from charts/binder by scripts/manifests.py: change the chart, or lay a kustomization over this.\n"
 _SOURCE = re.compile(r"^# Source: binder/templates/(\S+)$", re.MULTILINE)
 _OF_HELM = re.compile(r"^ *helm\.sh/chart: .*\n|^ *annotations:\n *checksum/config: .*\n", re.MULTILINE)
 

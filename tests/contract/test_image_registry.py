@@ -17,6 +17,7 @@ import pytest
 
 from binder_build.builder_pool import BuilderPool
 from binder_build.registry_api import RegistryApi
+from binder_build.registry_contents import RegistryContents
 from binder_build.registry_images import RegistryImages
 from binder_build.registry_logins import Logins
 from binder_build.registry_names import ImageName
@@ -53,7 +54,7 @@ def images(registry: ImageRegistry, api: RegistryApi, tmp_path: Path) -> Registr
         tmp_path / "work",
         registry=f"{registry.address}/people",
         base=f"{registry.address}/base:1",
-        api=api,
+        contents=RegistryContents(api),
         pool=BuilderPool(["one"], lambda _: True),
         builder=nobody,
         environ={},

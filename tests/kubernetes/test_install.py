@@ -131,7 +131,7 @@ def test_people_launch_what_answers_and_stop_it(installed: Installed) -> None:
 
 def test_a_repository_is_built_in_the_cluster_and_launched(installed: Installed) -> None:
     name = installed.client.build.start("http://suite-health:8086/binder/health-check.git").name
-    build = eventually(lambda: ended(installed, name), within=120, every=0.5, what="the build")
+    build = ended(installed, name)
     assert build.status is BuildStatus.COMPLETED, build.failure
     lines = list(installed.client.build.logs(name))  # of whichever of the two is asked
     assert lines[-1].status == "completed"
@@ -144,14 +144,19 @@ def test_a_build_goes_on_when_its_service_is_upgraded(installed: Installed) -> N
     name = installed.client.build.start("http://suite-health:8086/binder/health-check.git", force=True).name
     eventually(lambda: installed.client.build.status(name).status is BuildStatus.RUNNING, within=60)
     installed.installation.kubectl("rollout", "restart", "deployment/suite-build")
-    build = eventually(lambda: ended(installed, name), within=180, every=0.5, what="the build")
+    build = ended(installed, name)
     assert build.status is BuildStatus.COMPLETED, build.failure
     installed.installation.kubectl("rollout", "status", "deployment/suite-build", "--timeout=120s", within=130)
 
 
-def ended(installed: Installed, name: str) -> Build | None:
-    build: Build = installed.client.build.status(name)
-    return build if build.status.ended else None
+def ended(installed: Installed, name: str) -> Build:
+    def there() -> Build | None:
+        build = installed.client.build.status(name)
+        return build if build.status.ended else None
+
+    build = eventually(there, within=180, every=0.5, what="the end of the build")
+    assert build is not None
+    return build
 
 
 def test_a_rolling_upgrade_loses_no_application(installed: Installed) -> None:
