@@ -38,9 +38,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
-    """Waits for the cluster before the first test with one, outside of that test's limit of time."""
+    """Waits for the cluster before the first test with one, outside of that test's limit of time; for Helm, too."""
     if item.get_closest_marker("kubernetes") is not None:
         _found_cluster()
+    if item.get_closest_marker("helm") is not None and helm.missing() is None:
+        helm.helm()
     return (yield)
 
 

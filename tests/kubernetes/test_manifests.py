@@ -152,6 +152,20 @@ def test_rights_are_those_that_are_used_and_no_more(
     assert set(given) == {*needs(site), *PRELOADS, *ROOM}
 
 
+def test_builders_are_made_only_where_pods_are_to_build(render: Callable[..., list[Object]]) -> None:
+    assert not [each for each in render() if each["metadata"].get("namespace") == "binder-builders"]
+    objects = render("--set", "build.settings.builder-pods=2")
+    (role,) = [each for each in of_kind(objects, "Role") if each["metadata"]["namespace"] == "binder-builders"]
+    assert {resource for rule in role["rules"] for resource in rule["resources"]} == {
+        "deployments", "configmaps", "pods", "pods/exec",
+    }  # fmt: skip
+    told = {
+        each["metadata"]["name"]: each["spec"]["template"]["spec"]["automountServiceAccountToken"]
+        for each in of_kind(objects, "Deployment")
+    }
+    assert [name for name, mounted in told.items() if mounted] == ["binder-build", "binder-deploy"]
+
+
 def test_only_the_deploy_service_speaks_to_the_cluster_and_nothing_reaches_a_socket_of_the_node(
     render: Callable[..., list[Object]],
 ) -> None:

@@ -1,4 +1,7 @@
-"""Helm: that of this machine, else one built from the Go module beside the test cluster's, once."""
+"""Helm: that of this machine, else one built from the Go module beside the test cluster's, once.
+
+`python -m tests.support.helm` builds it ahead.
+"""
 
 from __future__ import annotations
 
@@ -51,3 +54,7 @@ def _built() -> Path:
     digest = hashlib.sha256(b"".join((_SOURCES / name).read_bytes() for name in ("go.mod", "go.sum")))
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     return cache / "binder-tests" / "helm" / digest.hexdigest()[:16] / "helm"
+
+
+if __name__ == "__main__":
+    print(helm())

@@ -62,6 +62,11 @@ health: [/health]
 {{- end }}
 {{- end -}}
 
+{{/* Whether the build service makes its builders itself, as pods. */}}
+{{- define "binder.builder.pods" -}}
+{{- gt (int (index .Values.build.settings "builder-pods" | default 0)) 0 -}}
+{{- end -}}
+
 {{- define "binder.middlewares" -}}
 {{- and (eq .Values.frontDoor.controller "traefik") .Values.frontDoor.middlewares -}}
 {{- end -}}
@@ -152,7 +157,7 @@ spec:
         {{- end }}
     spec:
       serviceAccountName: {{ $name }}
-      automountServiceAccountToken: {{ eq .service "deploy" }}
+      automountServiceAccountToken: {{ or (eq .service "deploy") (and (eq .service "build") (eq (include "binder.builder.pods" .root) "true")) }}
       enableServiceLinks: false  # they would set variables that look like settings
       terminationGracePeriodSeconds: 30
       securityContext:
