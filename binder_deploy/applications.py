@@ -94,7 +94,7 @@ class Applications:
         with self.waits.of(identity) as woken:
             if woken is None:
                 return
-            record = self._to(identity, ApplicationStatus.DEPLOYING, "the container is started", among=_STARTING)
+            record = self._starting(identity)
             if record is None:
                 return
             try:
@@ -102,10 +102,11 @@ class Applications:
             except EngineError as error:
                 # Not the application's fault: the reconciler tries again, and gives up when its time is over.
                 log.warning("a launch was interrupted", application=identity, error=error.message)
-                self._to(
-                    identity, ApplicationStatus.DEPLOYING, f"it is tried again: {error.message}",
-                    among=_STARTING, reason=error.message,
-                )  # fmt: skip
+                if record.reason != error.message:
+                    self._to(
+                        identity, ApplicationStatus.DEPLOYING, f"it is tried again: {error.message}",
+                        among=_STARTING, reason=error.message,
+                    )  # fmt: skip
             except BinderError as error:
                 self.fail(identity, error, step="launch", among=_STARTING)
             else:
@@ -166,6 +167,13 @@ class Applications:
         if room is not None:
             available = min(available, room)
         return Capacity(running=used, capacity=used + available, available=available)
+
+    def _starting(self, identity: str) -> Record | None:
+        """The record of an application that is to be brought up, or is so already; None where it has ended."""
+        record = self.store.find(identity)
+        if record is not None and record.status is ApplicationStatus.DEPLOYING:
+            return record
+        return self._to(identity, ApplicationStatus.DEPLOYING, "the container is started", among=_STARTING)
 
     def _until_it_answers(self, launch: Launch, woken: threading.Event) -> tuple[str | None, dict[str, float]]:
         """Its location, or None where it was stopped meanwhile, or must wait for a place, which the reconciler sees.

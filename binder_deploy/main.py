@@ -174,7 +174,11 @@ def _kubernetes(settings: DeploySettings) -> Backend:
 def make_readiness(settings: DeploySettings, backend: Backend) -> Readiness:
     """Who finds out when an application answers: the cluster, or this service by asking through the front door."""
     if isinstance(backend, Teller):
-        return Told(backend, settings.start_timeout)
+        # The front door is ours, and reached from here, where its middlewares are in our file.
+        given = settings.kubernetes
+        ours = given.ingress_controller == "traefik" and given.middlewares_namespace is None
+        probe = Probe(settings.front_door_url, settings.start_timeout) if ours else None
+        return Told(backend, settings.start_timeout, probe)
     return Probe(settings.front_door_url if settings.backend == "docker" else None, settings.start_timeout)
 
 

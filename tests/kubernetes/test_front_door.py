@@ -16,11 +16,12 @@ from binder_deploy.activity import FrontDoor
 from binder_deploy.main import build_app
 from binder_deploy.probe import PAGE_HEADER
 from binder_protocol.models import Access, Application
-from tests.support import clusters
 from tests.support.cluster import Cluster
 from tests.support.deploying import IMAGE, KEY, Templates, settings_for
 from tests.support.eventually import eventually
 from tests.support.frontdoor import Door, free_door, front_door
+from tests.support.places import kubernetes_backend
+from tests.support.raw_http import exchange
 from tests.support.server import running
 
 pytestmark = pytest.mark.kubernetes
@@ -55,7 +56,7 @@ def beside(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     with contextlib.ExitStack() as stack:
         place = stack.enter_context(cluster.namespace("objects"))
         stack.enter_context(pytest.MonkeyPatch.context()).setenv("KUBECONFIG", str(cluster.kubeconfig))
-        backend = stack.enter_context(clusters.kubernetes_backend(place))
+        backend = stack.enter_context(kubernetes_backend(cluster.kubeconfig, place))
         settings = settings_for(home, door, backend="kubernetes")
         url = stack.enter_context(running(build_app(settings, backend=backend, templates=templates)))
         ingresses = Ingresses(namespace=place)
@@ -116,3 +117,13 @@ def test_where_an_application_was_there_is_a_page(beside: Beside) -> None:
     eventually(lambda: beside.get(path).status_code == 410, within=20, what="the page in its place")
     assert beside.get(path).headers[PAGE_HEADER] == "gone"
     assert beside.get(f"/user/{'0' * 32}/").headers[PAGE_HEADER] == "unknown"
+
+
+@pytest.mark.parametrize("way", ["..", "%2e%2e", ".%2E", "%2e%2e%2fx%2f..", "..;", "//.."])
+def test_no_spelling_of_a_path_opens_another_application_with_ones_own_token(beside: Beside, way: str) -> None:
+    own, other = beside.launch("own"), beside.launch("other")
+    _, _, token = (own.location or "").partition("?")
+    reply = exchange(beside.door.url, "GET", f"/user/{own.id}/{way}/{other.id}/secret?{token}")
+    assert reply.status != 200 or reply.body.startswith(f"/user/{own.id}/".encode())
+    for application in (own, other):
+        beside.client.deploy.stop(application.template_name, application.id)
