@@ -15,6 +15,7 @@ from binder_deploy.activity import FrontDoor
 from binder_deploy.api import DeployApi
 from binder_deploy.applications import Applications, Rules, Templates
 from binder_deploy.backends import Backend
+from binder_deploy.claims import Claims
 from binder_deploy.controller import Controller, Periods
 from binder_deploy.front_door import FrontDoorRoutes
 from binder_deploy.output import Output
@@ -26,6 +27,7 @@ from binder_deploy.route_files import RouteFiles
 from binder_deploy.sampler import Sampler
 from binder_deploy.settings import DeploySettings
 from binder_deploy.store import Store
+from binder_deploy.waits import Waits
 from binder_deploy.watcher import Watcher
 from binder_protocol.models.quantities import memory_bytes
 from binder_protocol.service import logs
@@ -61,7 +63,8 @@ def build_app(
     loads = WorkerPool("preloads", workers=_PRELOADS_AT_ONCE, queue_size=100, drain_seconds=2)
     readiness = make_readiness(settings, backend)
     rules = Rules(settings.policy, settings.max_applications, settings.public_url if behind_front_door else None)
-    applications = Applications(store, backend, templates, readiness, launches, rules)
+    claims = Claims(database) if database.shared else None
+    applications = Applications(store, backend, templates, readiness, launches, rules, Waits(claims))
     preloads = Preloads(store, backend, templates, loads)
     output = Output(applications, backend)
 
@@ -109,6 +112,7 @@ def build_app(
             checks=[Check("database", database.ping), Check("backend", backend.ping, deadline=10)],
             resources=[
                 closing,
+                *([claims] if claims is not None else []),
                 launches,
                 loads,
                 applications,

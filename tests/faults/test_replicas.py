@@ -129,6 +129,8 @@ def test_a_deploy_service_that_leads_is_replaced_when_it_is_killed(place: Place)
         for each in asked:
             assert answers(deployed(other, each, within=30).location)
         assert {each["Id"] for each in place.containers()} == made, "nothing was launched twice"
+        begun = [event.message for event in other.deploy.events("slow", asked[1].id)].count("the container is started")
+        assert begun == 1, "the leader left it to who was asked for it"
 
 
 def test_a_deploy_service_that_stops_in_good_order_is_replaced_at_once(place: Place) -> None:
