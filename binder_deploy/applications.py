@@ -90,11 +90,13 @@ class Applications:
         return record
 
     def resume(self, identity: str) -> None:
-        """Brings the application up on another thread; one that is being brought up already is left alone."""
-        try:
-            self._pool.submit(lambda: self.bring_up(identity))
-        except QueueFull:
-            log.warning("too many launches at once; the reconciler takes it up", application=identity)
+        """Brings the application up on another thread, unless one does already, or is about to."""
+        if self.waits.expect(identity):
+            try:
+                self._pool.submit(lambda: self.bring_up(identity))
+            except QueueFull:
+                self.waits.expect_no_more(identity)
+                log.warning("too many launches at once; the reconciler takes it up", application=identity)
 
     def bring_up(self, identity: str) -> None:
         """Starts the application, waits until it answers, and keeps how that went."""
@@ -171,8 +173,7 @@ class Applications:
         used = self.store.count_active()
         available = max(0, self._rules.most - used)
         room = self._backend.room(usual(self._rules.policy)) if available else None
-        if room is not None:
-            available = min(available, room)
+        available = available if room is None else min(available, room)
         return Capacity(running=used, capacity=used + available, available=available)
 
     def _starting(self, identity: str) -> Record | None:
@@ -238,8 +239,7 @@ class Applications:
             return []
 
     def _remove_if_ended(self, identity: str) -> None:
-        record = self.store.find(identity)
-        if record is not None and record.active:
+        if (record := self.store.find(identity)) is not None and record.active:
             return
         try:
             self._backend.stop(identity)

@@ -39,6 +39,20 @@ class Waits:
         self._claims = claims or Alone()
         self._lock = threading.Lock()
         self._waiting: dict[str, threading.Event] = {}
+        self._expected: set[str] = set()
+
+    def expect(self, identity: str) -> bool:
+        """Notes that a thread will work on the application; False where one will or does already."""
+        with self._lock:
+            if identity in self._expected or identity in self._waiting:
+                return False
+            self._expected.add(identity)
+            return True
+
+    def expect_no_more(self, identity: str) -> None:
+        """No thread will, after all."""
+        with self._lock:
+            self._expected.discard(identity)
 
     @contextmanager
     def of(self, identity: str) -> Iterator[threading.Event | None]:
@@ -55,6 +69,7 @@ class Waits:
     @contextmanager
     def _here(self, identity: str) -> Iterator[threading.Event | None]:
         with self._lock:
+            self._expected.discard(identity)
             taken = identity in self._waiting
             event = self._waiting.setdefault(identity, threading.Event())
         try:
@@ -84,10 +99,10 @@ class Waits:
 
     @property
     def busy(self) -> frozenset[str]:
-        """The applications that a thread works on, here or in another service. Raises BadQuery."""
+        """The applications that a thread works on, or will, here or in another service. Raises BadQuery."""
         elsewhere = self._claims.elsewhere()
         with self._lock:
-            return elsewhere | self._waiting.keys()
+            return elsewhere | self._waiting.keys() | self._expected
 
 
 class Feed:

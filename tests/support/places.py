@@ -144,13 +144,13 @@ class Place:
         """What there is of applications in the namespace."""
         found: list[Json] = []
         for version, kind in KINDS:
-            found += self.api.list(collection(version, kind, self.namespace), {"labelSelector": labels})[0]
+            found += self.api.list(collection(version, kind, self.namespace), {"labelSelector": labels})
         return found
 
     def pods(self) -> list[Json]:
         """The pods of applications."""
         labels = {"labelSelector": "org.binder.application"}
-        return self.api.list(collection("v1", "Pod", self.namespace), labels)[0]
+        return self.api.list(collection("v1", "Pod", self.namespace), labels)
 
     def delete_pod(self, identity: str) -> None:
         """As by `kubectl delete pod --now`."""

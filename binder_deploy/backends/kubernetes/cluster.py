@@ -85,17 +85,20 @@ class Cluster:
         """The object at `path`."""
         return self._json("GET", path, query)
 
-    def list(self, path: str, query: Query | None = None) -> tuple[list[Json], str]:
-        """All objects at `path`, and the version of the whole, from which a watch goes on."""
-        found: list[Json] = []
+    def pages(self, path: str, query: Query | None = None) -> Iterator[tuple[list[Json], str]]:
+        """All objects at `path`, some at a time, and with each page the version from which a watch goes on."""
         more = ""
         while True:
             page = self._json("GET", path, {**(query or {}), "limit": _PAGE, **({"continue": more} if more else {})})
-            found += page.get("items") or []
             meta = page.get("metadata") or {}
+            yield page.get("items") or [], str(meta.get("resourceVersion") or "0")
             more = meta.get("continue") or ""
             if not more:
-                return found, str(meta.get("resourceVersion") or "0")
+                return
+
+    def list(self, path: str, query: Query | None = None) -> list[Json]:
+        """All objects at `path`."""
+        return [each for page, _ in self.pages(path, query) for each in page]
 
     def create(self, path: str, body: Json) -> Json:
         """The object as it was made of `body`."""
