@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 from collections import Counter
 from collections.abc import Callable
+from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -65,12 +66,13 @@ def test_a_builder_that_is_down_is_passed_over_with_a_note() -> None:
 
 def test_where_none_answers_the_first_is_asked_to_build_and_nothing_is_claimed() -> None:
     notes: list[str] = []
-    assert list(BuilderPool(NAMES, Builders().runs).chosen("own", notes.append)) == preference(NAMES, "own")[:1]
+    chosen = BuilderPool(NAMES, Builders().runs).chosen("own", notes.append)
+    assert [next(chosen), next(chosen)] == [preference(NAMES, "own")[0]] * 2
     assert notes == []
 
 
 def test_the_only_builder_is_tried_again() -> None:
-    assert list(BuilderPool(["one"], Builders("one").runs).chosen("own", print)) == ["one", "one"]
+    assert [*islice(BuilderPool(["one"], Builders("one").runs).chosen("own", print), 2)] == ["one", "one"]
 
 
 def test_a_builder_is_asked_once_in_a_while_and_anew_when_it_was_lost() -> None:
