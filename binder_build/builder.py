@@ -9,7 +9,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -103,6 +103,13 @@ class Following:
                 self.on_event(event)
 
 
+Guard = Callable[[int], AbstractContextManager[Callable[[], None]]]
+
+
+def _unguarded(_: int) -> AbstractContextManager[Callable[[], None]]:
+    return nullcontext(lambda: None)
+
+
 class Builder:
     """Builds on `engine`; `name` is one of buildx's builders (None: the engine's own); `parallel` run at once."""
 
@@ -115,11 +122,12 @@ class Builder:
         network: BuildNetwork,
         parallel: int,
         environ: Mapping[str, str] | None = None,
-        guard: Callable[[int], Callable[[], None]] | None = None,
+        guard: Guard = _unguarded,
     ) -> None:
         """`environ`: the variables buildx is told of, where not those of this process.
 
-        `guard` is given buildx's process id for each build; what it gives is called while that runs, and may end it.
+        `guard` is entered for each build with buildx's process id; what it gives is called while that runs, and may
+        end it.
         """
         self._engine = engine
         self._name = name
@@ -214,15 +222,15 @@ class Builder:
             stderr=subprocess.PIPE,
             start_new_session=True,
         )
-        guard = self._guard(process.pid) if self._guard is not None else None
-        return follow(
-            process,
-            seconds=job.limits.seconds,
-            cancel=following.cancel,
-            on_error=following.feed,
-            watch=lambda: self._tick(job.limits, guard),
-            grace=_GRACE_SECONDS,
-        )
+        with self._guard(process.pid) as check:
+            return follow(
+                process,
+                seconds=job.limits.seconds,
+                cancel=following.cancel,
+                on_error=following.feed,
+                watch=lambda: self._tick(job.limits, check),
+                grace=_GRACE_SECONDS,
+            )
 
     def _with_classic(self, job: BuildJob, following: Following, _group: str | None) -> int:
         memory = job.limits.memory
@@ -243,9 +251,8 @@ class Builder:
             described, following, seconds=job.limits.seconds, watch=lambda: self._check_room(job.limits)
         )
 
-    def _tick(self, limits: BuildLimits, guard: Callable[[], None] | None) -> None:
-        if guard is not None:
-            guard()
+    def _tick(self, limits: BuildLimits, check: Callable[[], None]) -> None:
+        check()
         self._check_room(limits)
         self._groups.apply(limits.of_steps)
         if self._name is None and limits.disk is not None and self._engine.disk is not None:

@@ -31,22 +31,25 @@ class BuilderPool:
         self._seen: dict[str, float] = {}
 
     def chosen(self, key: str, note: Callable[[str], None]) -> Iterator[str]:
-        """The builder for `key`, and then, each time that one was lost, the one to go to.
+        """The builder for `key`, and then, each time that one was lost, the one to go to; without end.
 
-        One that doesn't answer is passed over, and `note` is told. The last is the first again: of pods one starts
+        One that doesn't answer is passed over, and `note` is told. Where none does, it is the first: of pods one starts
         when it is asked to build.
         """
         order = preference(self._names, key)
-        silent: list[str] = []
-        for name in order:
-            if self._answers(name):
+        while True:
+            silent: list[str] = []
+            found = False
+            for name in order:
+                if not self._answers(name):
+                    silent.append(name)
+                    continue
                 for each in silent:
                     note(f"the builder {each} doesn't answer: {name} takes its place")
-                silent = []
+                silent, found = [], True
                 yield name
-            else:
-                silent.append(name)
-        yield order[0]
+            if not found:
+                yield order[0]
 
     def lost(self, name: str) -> None:
         """It ended a build: it is asked anew before the next one."""

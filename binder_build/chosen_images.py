@@ -10,7 +10,7 @@ from pathlib import Path
 
 from binder_build.builder import Builder
 from binder_build.builder_pool import BuilderPool
-from binder_build.connections import Connections
+from binder_build.builder_watch import watched
 from binder_build.engine import Engine
 from binder_build.environment_images import ENVIRONMENTS
 from binder_build.image_store import ImageStore
@@ -68,7 +68,7 @@ def _in_registry(settings: BuildSettings, registry: str, work: Path, network: Bu
             network=network,
             parallel=settings.workers,
             environ=environ,
-            guard=lambda pid: Connections(pid).check,
+            guard=lambda pid: watched(pid, remote.asking(name)),
         )
 
     logins = Logins(settings.docker_config or Path(os.environ.get("DOCKER_CONFIG") or "~/.docker").expanduser())

@@ -1,7 +1,6 @@
-"""A program that has lost whom it talks to: buildx waits for ever for a builder whose pod is gone.
+"""The connections of a program, which tell that it has lost whom it talks to.
 
-Its driver for Kubernetes doesn't notice that the connection into a pod has ended (docker/buildx#556, mended in 2026).
-What it can't hide is that it holds no connection any more. psutil is known here alone in this package.
+A pool keeps one that nobody uses for another minute and a half. psutil is known here alone in this package.
 """
 
 from __future__ import annotations

@@ -179,7 +179,7 @@ def _of_host(evidence: Evidence, failure: Failure, text: str) -> BuildFailed | U
             suggestions=("operator: see that the registry takes the login of the build service, and has room",),
         )
     if not failure.step and _ENGINE.search(text):
-        return EngineError("the Docker engine ended the build")
+        return EngineError("the builder ended the build")
     return None
 
 

@@ -10,7 +10,7 @@ import os
 import re
 import subprocess
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -144,6 +144,12 @@ class RemoteBuilders:
                     )
             self._made = True
 
+    def asking(self, name: str) -> Callable[[], subprocess.Popen[bytes]] | None:
+        """What starts a question about that builder, where it is one pod."""
+        if not any(each.name == name and each.driver == "kubernetes" for each in self._builders):
+            return None
+        return lambda: self._started(["inspect", name])
+
     def runs(self, name: str) -> bool:
         """Whether that one answers just now. Raises EngineError where none could be made."""
         self.make()
@@ -161,6 +167,16 @@ class RemoteBuilders:
         if code:
             log.warning("a builder didn't start", builder=builder.name, reason=words[-1] if words else "")
 
+    def _started(self, arguments: Sequence[str]) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            [*self._command, *arguments],
+            env=self._environ,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
     def _run(self, arguments: Sequence[str], seconds: float) -> tuple[int, list[str]]:
         """The exit code, and the lines that were said; what takes too long has failed. Raises Cancelled at the end."""
         said = bytearray()
@@ -169,14 +185,7 @@ class RemoteBuilders:
             said.extend(chunk[: _MAX_WORDS - len(said)])
 
         try:
-            process = subprocess.Popen(
-                [*self._command, *arguments],
-                env=self._environ,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
+            process = self._started(arguments)
         except OSError as error:
             return 1, [f"{self._command[0]}: {error.strerror}"]
         with suppress(DeadlinePassed):

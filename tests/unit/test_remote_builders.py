@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections import Counter
+from collections.abc import Callable
+from itertools import islice
 from pathlib import Path
 
 import pytest
 
 from binder_build.builder_pool import BuilderPool, preference
+from binder_build.builder_watch import Successors
 from binder_build.connections import Connections
 from binder_build.remote_builders import (
     Pods,
@@ -19,6 +23,7 @@ from binder_build.remote_builders import (
 )
 from binder_build.remote_files import RemoteFiles
 from binder_protocol.errors import EngineError
+from tests.support.eventually import eventually
 
 NAMES = [f"binder-builder-{number}" for number in range(5)]
 KEYS = [f"https://git.example.org/own/{number}" for number in range(1_000)]
@@ -61,12 +66,13 @@ def test_a_builder_that_is_down_is_passed_over_with_a_note() -> None:
 
 def test_where_none_answers_the_first_is_asked_to_build_and_nothing_is_claimed() -> None:
     notes: list[str] = []
-    assert list(BuilderPool(NAMES, Builders().runs).chosen("own", notes.append)) == preference(NAMES, "own")[:1]
+    chosen = BuilderPool(NAMES, Builders().runs).chosen("own", notes.append)
+    assert [next(chosen), next(chosen)] == [preference(NAMES, "own")[0]] * 2
     assert notes == []
 
 
 def test_the_only_builder_is_tried_again() -> None:
-    assert list(BuilderPool(["one"], Builders("one").runs).chosen("own", print)) == ["one", "one"]
+    assert [*islice(BuilderPool(["one"], Builders("one").runs).chosen("own", print), 2)] == ["one", "one"]
 
 
 def test_a_builder_is_asked_once_in_a_while_and_anew_when_it_was_lost() -> None:
@@ -174,3 +180,45 @@ def test_files_are_handed_over_by_the_builder_that_built(tmp_path: Path) -> None
         *("build", "--builder", "binder-builder-1", "--progress=plain", "--file", "/p/Dockerfile"),
         *("--output", "type=tar,dest=/p/files.tar", "--", "/p/empty"),
     ]
+
+
+def answering(folder: Path, *hosts: str) -> Callable[[], subprocess.Popen[bytes]]:
+    """Questions that are answered with one host name after the other; the last is for ever."""
+    left = [*hosts]
+
+    def ask() -> subprocess.Popen[bytes]:
+        host = left.pop(0) if len(left) > 1 else left[0]
+        text = f"Labels:\n org.mobyproject.buildkit.worker.hostname:         {host}\n" if host else "Status: inactive\n"
+        return subprocess.Popen(["echo", text], stdout=subprocess.PIPE, start_new_session=True)
+
+    return ask
+
+
+def test_a_build_is_ended_once_another_pod_is_the_builder(tmp_path: Path) -> None:
+    now = iter(range(0, 1_000, 6))
+    successors = Successors(answering(tmp_path, "", "pod-1", "pod-1", "", "pod-2"), clock=lambda: float(next(now)))
+
+    def another() -> bool:
+        try:
+            successors.check()
+        except EngineError:
+            return True
+        return False
+
+    eventually(another, within=10)
+
+
+def test_a_builder_that_stays_is_left_alone_and_the_last_question_is_ended(tmp_path: Path) -> None:
+    asked: list[subprocess.Popen[bytes]] = []
+
+    def ask() -> subprocess.Popen[bytes]:
+        asked.append(subprocess.Popen(["sleep", "100"], stdout=subprocess.PIPE, start_new_session=True))
+        return asked[-1]
+
+    moment = [0.0]
+    successors = Successors(ask, clock=lambda: moment[0])
+    for moment[0] in (0.0, 10.0, 21.0, 22.0, 27.0):
+        successors.check()
+    assert [each.returncode is None for each in asked] == [False, True]
+    successors.close()
+    assert asked[-1].returncode is not None
