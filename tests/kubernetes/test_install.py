@@ -95,7 +95,7 @@ def installed(
         building = {
             "images": "registry", "builders": [address], "registry": f"{POD_REGISTRY}/{made.namespace}",
             "registry-tls": False, "base-image": POD_REGISTRY + cluster.image(IMAGE).removeprefix(cluster.registry),
-            "min-free-bytes": 0, "allow-hosts": ["suite-health:8086"],
+            "min-free-bytes": 0,
         }  # fmt: skip
         two = {"replicas": 2}
         wanted = values(made, image, database="server", registry=two, publicUrl=door.url)

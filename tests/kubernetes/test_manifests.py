@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
+from binder_build.settings import BuildSettings
 from binder_control.frontdoor import dynamic_config
 from binder_control.services import SERVICES
 from binder_deploy.backends.kubernetes.permissions import Need, needs
@@ -189,7 +190,8 @@ def test_the_middlewares_of_the_cluster_are_those_of_the_front_door_beside_it(
 def test_the_settings_that_are_rendered_are_settings(
     render: Callable[..., list[Object]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    more = ["--set", "deploy.settings.max-applications=5000,ingress.className=traefik,ingress.host=b.example"]
+    given = "deploy.settings.max-applications=5000,ingress.className=traefik,ingress.host=b.example"
+    more = ["--set", f"{given},build.settings.allow-hosts={{git.example}}"]
     (config,) = of_kind(render(*SERVER, *more), "ConfigMap")
     file = tmp_path / "binder.toml"
     file.write_text(config["data"]["binder.toml"])
@@ -198,6 +200,8 @@ def test_the_settings_that_are_rendered_are_settings(
     assert isinstance(deploy, DeploySettings)
     assert (deploy.max_applications, deploy.instance) == (5_000, "binder.binder")
     assert deploy.kubernetes.ingress_class == "traefik"
+    assert isinstance(loaded["build"], BuildSettings)
+    assert loaded["build"].allow_hosts == ["binder-health:8086", "git.example"]
     assert deploy.registry_url == "http://binder-registry:8083"
 
 

@@ -91,8 +91,10 @@ health: [/health]
 
 {{/* The build check's repository is served by the health service, where builds may otherwise not read. */}}
 {{- define "binder.settings.build" -}}
-{{- $own := dict "credentials-key" "/etc/binder/keys/credentials-key" "allow-hosts" (list (printf "%s-health:8086" (include "binder.name" .))) -}}
-{{- toJson (mergeOverwrite $own (deepCopy .Values.build.settings)) -}}
+{{- $given := deepCopy .Values.build.settings -}}
+{{- $hosts := concat (list (printf "%s-health:8086" (include "binder.name" .))) (index $given "allow-hosts" | default list) -}}
+{{- $own := dict "credentials-key" "/etc/binder/keys/credentials-key" -}}
+{{- toJson (set (mergeOverwrite $own $given) "allow-hosts" $hosts) -}}
 {{- end -}}
 
 {{- define "binder.settings.registry" -}}{{ toJson .Values.registry.settings }}{{- end -}}
