@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import subprocess
+import threading
 import urllib.request
 import uuid
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from sqlalchemy import select
 
 from binder_client.client import Client
 from binder_control.frontdoor import Ingresses
+from binder_protocol.errors import BinderError
 from binder_protocol.models import Application, ApplicationStatus, Build, BuildStatus, TemplateSpec
 from binder_protocol.service.leases import lease_table
 from binder_protocol.service.storage import Database
@@ -25,7 +27,7 @@ from tests.support.cluster import Cluster
 from tests.support.deploying import IMAGE, SERVER, python
 from tests.support.eventually import eventually
 from tests.support.frontdoor import Door, answers, free_door, front_door
-from tests.support.installing import Installation, builder, client_command, place, suite_image, values
+from tests.support.installing import KEY, Installation, builder, client_command, place, suite_image, values
 from tests.support.postgres import postgres_server
 
 pytestmark = [pytest.mark.docker, pytest.mark.helm, pytest.mark.kubernetes, pytest.mark.postgres]
@@ -85,8 +87,8 @@ class Installed:
 def installed(
     cluster: Cluster, helm_program: str, image: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Installed]:
-    node = cluster.kubectl("get", "nodes", f"--output=jsonpath={_ADDRESS}")
-    home, door = tmp_path_factory.mktemp("install"), free_door()
+    home, node = tmp_path_factory.mktemp("install"), node_address(cluster)
+    door = free_door(node)
     with contextlib.ExitStack() as stack:
         url = stack.enter_context(postgres_server(node)).new()
         made = stack.enter_context(place(cluster, helm_program, home, url))
@@ -98,7 +100,7 @@ def installed(
             "min-free-bytes": 0,
         }  # fmt: skip
         two = {"replicas": 2}
-        wanted = values(made, image, database="server", registry=two, publicUrl=door.url)
+        wanted = values(made, image, door, database="server", registry=two)
         wanted |= {name: {**wanted.get(name, {}), **two} for name in RUNNING}
         wanted["build"]["settings"] = building
         made.install(wanted)
@@ -109,6 +111,11 @@ def installed(
         client = stack.enter_context(made.client())
         client.registry.register(TemplateSpec(name="server", image=cluster.image(IMAGE), command=python(SERVER)))
         yield Installed(made, url, client, door)
+
+
+def node_address(cluster: Cluster) -> str:
+    """An address of this machine that pods reach, too."""
+    return cluster.kubectl("get", "nodes", f"--output=jsonpath={_ADDRESS}")
 
 
 def test_all_services_are_ready_and_one_of_each_pair_leads(installed: Installed) -> None:
@@ -163,11 +170,13 @@ def test_a_rolling_upgrade_loses_no_application(installed: Installed) -> None:
     applications = [installed.launch() for _ in range(2)]
     before, old = installed.pods(), installed.installation.pods("deploy")
     deployments = [f"deployment/suite-{service}" for service in RUNNING]
-    installed.installation.kubectl("rollout", "restart", *deployments)
-    on_its_way = installed.client.deploy.deploy("server")
-    for deployment in deployments:
-        installed.installation.kubectl("rollout", "status", deployment, "--timeout=120s", within=130)
-    eventually(lambda: not old.keys() & installed.installation.pods("deploy").keys(), within=60, what="other pods")
+    with asking(installed.door.url, applications[0].id) as answered:
+        installed.installation.kubectl("rollout", "restart", *deployments)
+        on_its_way = installed.client.deploy.deploy("server")
+        for deployment in deployments:
+            installed.installation.kubectl("rollout", "status", deployment, "--timeout=120s", within=130)
+        eventually(lambda: not old.keys() & installed.installation.pods("deploy").keys(), within=60, what="other pods")
+    assert {*answered} == {"deployed"}
 
     launched = installed.client.deploy.wait("server", on_its_way.id, timeout=60)
     for each in (*applications, launched):
@@ -178,6 +187,29 @@ def test_a_rolling_upgrade_loses_no_application(installed: Installed) -> None:
     assert len(installed.pods()) == len(before) + 1, "none was launched twice"
     for each in (*applications, launched):
         installed.client.deploy.stop("server", each.id)
+
+
+@contextlib.contextmanager
+def asking(url: str, identity: str) -> Iterator[list[str]]:
+    """Asks for an application's status, through the front door, all the time; what came of it."""
+    answered: list[str] = []
+    over = threading.Event()
+
+    def ask() -> None:
+        with Client(url, KEY) as client:
+            while not over.wait(0.05):
+                try:
+                    answered.append(client.deploy.status("server", identity).status.value)
+                except BinderError as error:
+                    answered.append(f"{error.type}: {error.message}")
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    try:
+        yield answered
+    finally:
+        over.set()
+        thread.join()
 
 
 def test_a_leader_that_is_killed_is_replaced(installed: Installed) -> None:
@@ -198,17 +230,16 @@ def test_a_leader_that_is_killed_is_replaced(installed: Installed) -> None:
 def test_one_of_each_on_files_is_installed_too(
     cluster: Cluster, helm_program: str, image: str, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    with place(cluster, helm_program, tmp_path_factory.mktemp("install")) as made:
-        made.install(values(made, image, storage={"kind": "emptyDir"}))
-        with made.client() as client:
-            client.registry.register(TemplateSpec(name="server", image=cluster.image(IMAGE), command=python(SERVER)))
-            asked = client.deploy.deploy("server")
-            eventually(lambda: client.deploy.status("server", asked.id).status.ended or made_pod(made), within=60)
-            client.deploy.stop("server", asked.id)
-
-
-def made_pod(made: Installation) -> bool:
-    """Whether an application's pod is ready."""
-    found = made.cluster.kubectl(f"--namespace={made.applications}", "get", "pods", "--output=json")
-    conditions = [each["status"].get("conditions", []) for each in json.loads(found)["items"]]
-    return any(each["type"] == "Ready" and each["status"] == "True" for pod in conditions for each in pod)
+    home, door = tmp_path_factory.mktemp("install"), free_door(node_address(cluster))
+    with contextlib.ExitStack() as stack:
+        made = stack.enter_context(place(cluster, helm_program, home))
+        made.install(values(made, image, door, storage={"kind": "emptyDir"}))
+        stack.enter_context(pytest.MonkeyPatch.context()).setenv("KUBECONFIG", str(cluster.kubeconfig))
+        ingresses = Ingresses(namespace=made.applications)
+        urls = {"deploy": made.address("deploy")}
+        stack.enter_context(front_door(door, home / "front-door", urls=urls, ingresses=ingresses))
+        client = stack.enter_context(made.client())
+        client.registry.register(TemplateSpec(name="server", image=cluster.image(IMAGE), command=python(SERVER)))
+        application = client.deploy.wait("server", client.deploy.deploy("server").id, timeout=60)
+        assert answers(application.location)
+        client.deploy.stop("server", application.id)

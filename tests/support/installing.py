@@ -19,6 +19,7 @@ import yaml
 
 from binder_client.client import Client
 from tests.support.cluster import Cluster
+from tests.support.frontdoor import Door
 
 ROOT = Path(__file__).parents[2]
 SERVICES = {"registry": 8083, "build": 8082, "deploy": 8084, "health": 8086}
@@ -139,17 +140,20 @@ def builder(cluster: Cluster, image: str, config: str) -> Iterator[str]:
         yield f"tcp://buildkitd.{namespace}.svc:1234"
 
 
-def values(installation: Installation, image: str, **more: Any) -> dict[str, Any]:
-    """Values for a cluster without an ingress controller: the front door runs beside it."""
+def values(installation: Installation, image: str, door: Door, **more: Any) -> dict[str, Any]:
+    """Values for a cluster without an ingress controller: the front door runs beside it, on the node's address."""
     repository, _, tag = image.rpartition(":")
     cluster = {"reached-from": ["0.0.0.0/0"]}
     return {
         "image": {"repository": repository, "tag": tag},
         "ingress": {"enabled": False},
-        "frontDoor": {"middlewares": False},
+        "frontDoor": {"middlewares": False, "metricsUrl": door.metrics_url},
+        "publicUrl": door.url,
         "deploy": {
             "namespace": installation.applications, "createNamespace": False,
-            "settings": {"kubernetes": cluster, "reconcile-every": 1, "memory": "256M", "cpu": "0.2"},
+            "settings": {
+                "kubernetes": cluster, "front-door-url": door.url, "reconcile-every": 1, "memory": "256M", "cpu": "0.2",
+            },
         },
         "build": {"replicas": 0},
         "health": {"settings": {"delay": 3600}},
