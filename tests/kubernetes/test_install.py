@@ -70,7 +70,8 @@ class Installed:
         database, leases = Database(self.database_url, "binder_deploy.migrations"), lease_table("deploy_leases")
         try:
             with database.reading() as connection:
-                holder = connection.execute(select(leases.c.holder)).scalar_one_or_none()
+                named = select(leases.c.holder).where(leases.c.name == "reconciler")
+                holder = connection.execute(named).scalar_one_or_none()
         finally:
             database.close()
         return (holder or "").partition("/")[0]
