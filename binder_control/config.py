@@ -10,6 +10,7 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
+from binder_control.addresses import own_addresses
 from binder_control.config_faults import misspelt_tables, with_line
 from binder_control.default_config import DEFAULT_CONFIG
 from binder_control.derived import derived
@@ -69,7 +70,7 @@ def load(environ: Mapping[str, str]) -> Configuration:
         name: {each for each in settings_of(type(settings)) if _given(name, each, environ, table)}
         for name, settings in first.items()
     }
-    variables = derived(first, given, environ.get("DOCKER_HOST"))
+    variables = derived(first, given, environ.get("DOCKER_HOST"), own_addresses)
     loaded = _load_all({**environ, **variables}, file)
     control = loaded.pop("control")
     assert isinstance(control, ControlSettings)

@@ -29,6 +29,11 @@ DEFAULT_CONFIG = """\
 
 [deploy]
 # port = 8084
+# backend = "docker"                        # "kubernetes": pods of a cluster; below [deploy.kubernetes]
+
+[deploy.kubernetes]
+# kubeconfig = "…"                          # without one: $KUBECONFIG
+# namespace = "binder-applications"         # where applications are; docs/kubernetes.md has all settings
 
 [health]
 # port = 8086

@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
+from binder_protocol.service.setting_names import value_of
 from binder_protocol.service.settings import ServiceSettings
 
 
-def derived(loaded: Mapping[str, ServiceSettings], given: Mapping[str, set[str]], engine: str | None) -> dict[str, str]:
+def derived(
+    loaded: Mapping[str, ServiceSettings],
+    given: Mapping[str, set[str]],
+    engine: str | None,
+    addresses: Callable[[], list[str]] = list,
+) -> dict[str, str]:
     """The variables that programs get beside the user's own.
 
     `given` has, for each service, the names of the settings that somebody set; those are left alone. `engine` is the
-    user's $DOCKER_HOST.
+    user's $DOCKER_HOST, `addresses` are this machine's own, as others see them.
     """
     found = {
         **dict(_urls(loaded, given)),
         **dict(_front_door(loaded["control"], given["deploy"])),
         **dict(_engine(loaded["deploy"], given, engine)),
         **dict(_own_repository(loaded["build"], loaded["health"])),
+        **dict(_cluster(loaded["deploy"], given["deploy"], addresses)),
     }
     return dict(sorted(found.items()))
 
@@ -54,6 +61,16 @@ def _own_repository(build: ServiceSettings, health: ServiceSettings) -> Iterator
     if getattr(health, "repository", None) is None:
         hosts = [*getattr(build, "allow_hosts", []), address(health).removeprefix("http://")]
         yield "BINDER_BUILD_ALLOW_HOSTS", json.dumps(hosts)
+
+
+def _cluster(deploy: ServiceSettings, given: set[str], addresses: Callable[[], list[str]]) -> Iterator[tuple[str, str]]:
+    """Beside a cluster the front door comes from this machine, and reads the cluster as the deploy service does."""
+    if value_of(deploy, "backend") != "kubernetes":
+        return
+    if "kubernetes.reached_from" not in given and value_of(deploy, "kubernetes.network_policy"):
+        yield "BINDER_DEPLOY_KUBERNETES_REACHED_FROM", json.dumps(addresses())
+    if (kubeconfig := value_of(deploy, "kubernetes.kubeconfig")) is not None:
+        yield "KUBECONFIG", str(kubeconfig)
 
 
 def address(settings: ServiceSettings) -> str:

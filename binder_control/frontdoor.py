@@ -27,8 +27,20 @@ _APPLICATIONS = "PathPrefix(`/user/`)"
 _API_PRIORITY, _CATCH_ALL_PRIORITY = 100, 1
 _HEADER_BYTES = 65_536
 _READ_SECONDS = 600
+_OURS = "app.kubernetes.io/managed-by=binder"
+_CLUSTER_THROTTLE = "20ms"
 _IDLE_UPSTREAM_SECONDS = 2
 """As binder_deploy.activity counts on: a connection that stays open longer without requests is in use."""
+
+
+@dataclass(frozen=True)
+class Ingresses:
+    """Of which Ingress objects of a cluster there are routes: those in `namespace`, or in all; of `ingress_class`,
+    or of none. The cluster is that of $KUBECONFIG.
+    """
+
+    namespace: str | None = None
+    ingress_class: str | None = None
 
 
 @dataclass(frozen=True)
@@ -53,8 +65,11 @@ def command(config: Path) -> list[str]:
     return [str(program()), f"--configfile={config}"]
 
 
-def static_config(doors: Doors, *, routes: Path) -> str:
-    """The text of traefik.yml. `routes` is the directory of route files: one of the suite, others of applications."""
+def static_config(doors: Doors, *, routes: Path, ingresses: Ingresses | None = None) -> str:
+    """The text of traefik.yml. `routes` is the directory of route files: one of the suite, others of applications.
+
+    With `ingresses` the routes of applications are a cluster's.
+    """
     return _text(
         {
             "global": {"checkNewVersion": False, "sendAnonymousUsage": False},
@@ -83,8 +98,9 @@ def static_config(doors: Doors, *, routes: Path) -> str:
             },
             "serversTransport": {"forwardingTimeouts": {"idleConnTimeout": f"{_IDLE_UPSTREAM_SECONDS}s"}},
             "providers": {
-                "providersThrottleDuration": "50ms",
+                "providersThrottleDuration": "50ms" if ingresses is None else _CLUSTER_THROTTLE,
                 "file": {"directory": str(routes), "watch": True},
+                **({} if ingresses is None else {"kubernetesIngress": _ingresses(ingresses)}),
             },
         }
     )
@@ -112,6 +128,20 @@ def dynamic_config(urls: Mapping[str, str], certificate: Path | None = None) -> 
     services = {f"binder-{section}": {"loadBalancer": {"servers": [{"url": url}]}} for section, url in urls.items()}
     http = {"routers": routers, "services": services, "middlewares": _middlewares(urls["deploy"])}
     return _text({"http": http} | ({"tls": _tls(certificate)} if certificate is not None else {}))
+
+
+def _ingresses(of: Ingresses) -> dict[str, Any]:
+    chosen = {
+        "namespaces": None if of.namespace is None else [of.namespace],
+        "ingressClass": of.ingress_class,
+    }
+    return {
+        "labelSelector": _OURS,
+        # Without a class there is nothing to look up in the whole cluster, and no right to it is needed.
+        "disableClusterScopeResources": of.ingress_class is None,
+        "throttleDuration": _CLUSTER_THROTTLE,
+        **{key: value for key, value in chosen.items() if value is not None},
+    }
 
 
 def _tls(certificate: Path) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from binder_control import frontdoor
 from binder_control.config import Configuration
 from binder_control.derived import address
 from binder_control.services import SERVICES, Service
+from binder_protocol.service.setting_names import value_of
 
 ENGINE, FRONT_DOOR = "engine", "front-door"
 _SPARE_STOP_SECONDS = 5
@@ -78,7 +79,7 @@ def front_door_program(configuration: Configuration, certificate: Path | None) -
         ready=f"{address(control)}/templates?limit=1",
         stop_seconds=10,
         files={
-            static: frontdoor.static_config(doors, routes=routes),
+            static: frontdoor.static_config(doors, routes=routes, ingresses=_ingresses(configuration)),
             routes / "suite.yml": frontdoor.dynamic_config(urls, certificate),
         },
     )
@@ -88,6 +89,17 @@ def engine_program(command: Sequence[str], socket: Path) -> Program:
     """A Docker engine. It ends its own children; containers are no concern of supervisord's."""
     ready = "http://localhost/_ping"
     return Program(name=ENGINE, command=tuple(command), ready=ready, socket=socket, first=True, stop_seconds=60)
+
+
+def _ingresses(configuration: Configuration) -> frontdoor.Ingresses | None:
+    deploy = configuration.services["deploy"]
+    if value_of(deploy, "backend") != "kubernetes":
+        return None
+    everywhere = value_of(deploy, "kubernetes.own_namespaces")
+    return frontdoor.Ingresses(
+        namespace=None if everywhere else str(value_of(deploy, "kubernetes.namespace")),
+        ingress_class=None if (name := value_of(deploy, "kubernetes.ingress_class")) is None else str(name),
+    )
 
 
 def _listen(host: str, port: int) -> str:

@@ -83,18 +83,20 @@ class Applications:
         return record
 
     def resume(self, identity: str) -> None:
-        """Brings the application up on another thread; one that is being brought up already is left alone."""
-        try:
-            self._pool.submit(lambda: self.bring_up(identity))
-        except QueueFull:
-            log.warning("too many launches at once; the reconciler takes it up", application=identity)
+        """Brings the application up on another thread, unless one does already, or is about to."""
+        if self.waits.expect(identity):
+            try:
+                self._pool.submit(lambda: self.bring_up(identity))
+            except QueueFull:
+                self.waits.expect_no_more(identity)
+                log.warning("too many launches at once; the reconciler takes it up", application=identity)
 
     def bring_up(self, identity: str) -> None:
         """Starts the application, waits until it answers, and keeps how that went."""
         with self.waits.of(identity) as woken:
             if woken is None:
                 return
-            record = self._to(identity, ApplicationStatus.DEPLOYING, "the container is started", among=_STARTING)
+            record = self._starting(identity)
             if record is None:
                 return
             try:
@@ -102,10 +104,11 @@ class Applications:
             except EngineError as error:
                 # Not the application's fault: the reconciler tries again, and gives up when its time is over.
                 log.warning("a launch was interrupted", application=identity, error=error.message)
-                self._to(
-                    identity, ApplicationStatus.DEPLOYING, f"it is tried again: {error.message}",
-                    among=_STARTING, reason=error.message,
-                )  # fmt: skip
+                if record.reason != error.message:
+                    self._to(
+                        identity, ApplicationStatus.DEPLOYING, f"it is tried again: {error.message}",
+                        among=_STARTING, reason=error.message,
+                    )  # fmt: skip
             except BinderError as error:
                 self.fail(identity, error, step="launch", among=_STARTING)
             else:
@@ -118,10 +121,11 @@ class Applications:
 
     def end(self, identity: str, reason: str = "stopped on request") -> Record:
         """Ends the application; one that has ended stays as it is. Raises NoRecord."""
-        self._to(identity, ApplicationStatus.DELETED, reason, reason=reason)
-        record = self.store.get(identity)
-        self.waits.wake(identity)
-        self._backend.stop(identity)
+        with self.waits.ending(identity):
+            self._to(identity, ApplicationStatus.DELETED, reason, reason=reason)
+            record = self.store.get(identity)
+            self.waits.wake(identity)
+            self._backend.stop(identity)
         return record
 
     def fail(
@@ -163,9 +167,15 @@ class Applications:
         used = self.store.count_active()
         available = max(0, self._rules.most - used)
         room = self._backend.room(usual(self._rules.policy)) if available else None
-        if room is not None:
-            available = min(available, room)
+        available = available if room is None else min(available, room)
         return Capacity(running=used, capacity=used + available, available=available)
+
+    def _starting(self, identity: str) -> Record | None:
+        """The record of an application that is to be brought up, or is so already; None where it has ended."""
+        record = self.store.find(identity)
+        if record is not None and record.status is ApplicationStatus.DEPLOYING:
+            return record
+        return self._to(identity, ApplicationStatus.DEPLOYING, "the container is started", among=_STARTING)
 
     def _until_it_answers(self, launch: Launch, woken: threading.Event) -> tuple[str | None, dict[str, float]]:
         """Its location, or None where it was stopped meanwhile, or must wait for a place, which the reconciler sees.
@@ -223,8 +233,7 @@ class Applications:
             return []
 
     def _remove_if_ended(self, identity: str) -> None:
-        record = self.store.find(identity)
-        if record is not None and record.active:
+        if (record := self.store.find(identity)) is not None and record.active:
             return
         try:
             self._backend.stop(identity)

@@ -10,7 +10,7 @@ import structlog
 
 from binder_deploy.applications import Applications
 from binder_deploy.backends import Backend
-from binder_deploy.reconciler import Action, Fail, Remove, Restart, Resume, Stop, View, decide
+from binder_deploy.reconciler import Action, Fail, Remove, Restart, Resume, Stop, View, decide, overdue
 from binder_protocol.errors import Unavailable
 
 log = structlog.get_logger()
@@ -53,11 +53,12 @@ class Controller:
         self._watched: datetime | None = None
 
     def step(self) -> None:
-        """One pass; where the backend doesn't answer, nothing can be said of any application, and nothing is done."""
+        """One pass; where the backend doesn't answer, nothing can be said of what runs, and only late launches end."""
         try:
             self._pass()
         except Unavailable as error:
             log.warning("nothing could be reconciled", error=error.message)
+            self._give_up(error)
 
     def _pass(self) -> None:
         watching_since = self._watching_since()
@@ -85,6 +86,12 @@ class Controller:
             if not missing or self._backend.instance(action.id) is None:
                 self._act(action)
         self._forget(view.now)
+
+    def _give_up(self, error: Unavailable) -> None:
+        now, busy = datetime.now(UTC), self._applications.waits.busy
+        waiting = [each for each in self._applications.store.active() if each.id not in busy]
+        for action in overdue(waiting, now, self._periods.give_up, error):
+            self._act(action)
 
     def _act(self, action: Action) -> None:
         log.info("reconciled", action=type(action).__name__.lower(), application=action.id)

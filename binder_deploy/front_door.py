@@ -38,7 +38,7 @@ class FrontDoorRoutes:
         """The routes; none of them is reached through the front door's API paths."""
         router = APIRouter(include_in_schema=False)
         router.add_api_route(GUARD_PATH, self.guard, methods=_METHODS)
-        router.add_api_route(guard.NGINX_GUARD_PATH, self.nginx_guard, methods=_METHODS)
+        router.add_api_route(f"{guard.NGINX_GUARD_PATH}/{{identity}}", self.nginx_guard, methods=_METHODS)
         router.add_api_route(UNREACHABLE_PATH, self.unreachable, methods=_METHODS)
         router.add_api_route("/user/{identity}", self.page, methods=_METHODS)
         router.add_api_route("/user/{identity}/{rest:path}", self.page, methods=_METHODS)
@@ -47,14 +47,16 @@ class FrontDoorRoutes:
     async def guard(self, request: Request) -> Response:
         """Traefik's forwardAuth: 2xx lets the request pass, everything else is the answer."""
         headers = request.headers
+        uri = headers.get("x-forwarded-uri", "")
         return await self._judged(
             request,
-            uri=headers.get("x-forwarded-uri", ""),
+            guard.application_in(uri),
+            uri=uri,
             method=headers.get("x-forwarded-method", "GET"),
             https=headers.get("x-forwarded-proto", "") in ("https", "wss"),
         )
 
-    async def nginx_guard(self, request: Request) -> Response:
+    async def nginx_guard(self, request: Request, identity: str) -> Response:
         """nginx's auth-url: 2xx lets the request pass, 401 and 403 refuse it; nginx knows no other answers.
 
         What a client says in X-Forwarded-* comes through here, so nothing of that is believed.
@@ -63,6 +65,7 @@ class FrontDoorRoutes:
         url = urlsplit(headers.get("x-original-url", ""))
         answer = await self._judged(
             request,
+            identity if identity.isalnum() else None,
             uri=url._replace(scheme="", netloc="").geturl(),
             method=headers.get("x-original-method", "GET"),
             https=url.scheme == "https",
@@ -71,7 +74,7 @@ class FrontDoorRoutes:
         return answer if answer.status_code == 200 else _html(pages.NO_ENTRY)
 
     async def _judged(
-        self, request: Request, *, uri: str, method: str, https: bool, redirects: bool = True
+        self, request: Request, identity: str | None, *, uri: str, method: str, https: bool, redirects: bool = True
     ) -> Response:
         request.scope[OPERATION] = "guard"
         headers = request.headers
@@ -84,7 +87,6 @@ class FrontDoorRoutes:
             browser="text/html" in headers.get("accept", "") and "sec-websocket-key" not in headers,
             redirects=redirects,
         )
-        identity = guard.application_in(asked.uri)
         secret = await self._secret(identity) if identity is not None else None
         if identity is None or not secret:
             return _html(pages.UNKNOWN)

@@ -16,7 +16,8 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 from binder_deploy.launches import base_path
 
 NGINX_GUARD_PATH = "/guard/nginx"
-"""Where nginx asks; it says what was asked for in other headers than Traefik, and can send nobody elsewhere."""
+"""Where nginx asks, with the id of the application behind. It says what was asked for in other headers than Traefik,
+as it was sent: `/user/a/../b/` is of `b` to nginx, so what is asked for is not found in there. It redirects nobody."""
 
 COOKIE = "binder-token"
 _LONGEST = 512

@@ -51,7 +51,7 @@ def build_app(
     store = Store(database)
     backend = backend or make_backend(settings)
     templates = templates or _registry(settings)
-    behind_front_door = settings.backend == "docker"
+    behind_front_door = settings.backend != "memory"
 
     launches = WorkerPool(
         "launches", workers=min(settings.max_applications, _LAUNCHES_AT_ONCE[settings.backend]),
@@ -152,7 +152,7 @@ def _kubernetes(settings: DeploySettings) -> Backend:
     given = settings.kubernetes
     kubeconfig = None if given.kubeconfig is None else str(given.kubeconfig)
     site = site_of(
-        given, instance_id(settings.home), guard=settings.front_door_url,
+        given, instance_id(settings.home), guard=settings.deploy_url,
         stop_seconds=settings.stop_timeout, reachable=settings.reachable,
     )  # fmt: skip
     return KubernetesBackend(Cluster(kubeconfig, given.context), site, start_seconds=settings.pull_timeout)
@@ -161,7 +161,11 @@ def _kubernetes(settings: DeploySettings) -> Backend:
 def make_readiness(settings: DeploySettings, backend: Backend) -> Readiness:
     """Who finds out when an application answers: the cluster, or this service by asking through the front door."""
     if isinstance(backend, Teller):
-        return Told(backend, settings.start_timeout)
+        # The front door is ours, and reached from here, where its middlewares are in our file.
+        given = settings.kubernetes
+        ours = given.ingress_controller == "traefik" and given.middlewares_namespace is None
+        probe = Probe(settings.front_door_url, settings.start_timeout) if ours else None
+        return Told(backend, settings.start_timeout, probe)
     return Probe(settings.front_door_url if settings.backend == "docker" else None, settings.start_timeout)
 
 
@@ -194,7 +198,8 @@ def main() -> None:
     """Runs the deploy service until it is told to stop."""
     try:
         settings = load_settings(DeploySettings)
+        app = build_app(settings)
     except ConfigError as error:
         print(error, file=sys.stderr)
         sys.exit(EXIT_CONFIG)
-    serve(build_app(settings), settings)
+    serve(app, settings)

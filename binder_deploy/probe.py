@@ -55,7 +55,7 @@ class Probe:
         began = time.monotonic()
         listening, last = False, "nothing listens on its port"
         while (elapsed := time.monotonic() - began) < self.timeout:
-            listening = listening or instance.address is None or _connects(instance.address)
+            listening = listening or instance.address is None or _listens(instance.address)
             if listening:
                 answer = self._ask(launch, instance, min(_ANSWER_SECONDS, max(0.1, self.timeout - elapsed)))
                 if answer is None:
@@ -94,9 +94,19 @@ class Probe:
         return url.hostname or "127.0.0.1", url.port or 80, url.path.rstrip("/")
 
 
-def _connects(address: tuple[str, int]) -> bool:
+def connects(address: tuple[str, int]) -> bool:
+    """Whether somebody listens there. Raises TimeoutError where nobody says so or no."""
     try:
         with socket.create_connection(address, timeout=_CONNECT_SECONDS):
             return True
+    except TimeoutError:
+        raise
     except OSError:
+        return False
+
+
+def _listens(address: tuple[str, int]) -> bool:
+    try:
+        return connects(address)
+    except TimeoutError:
         return False

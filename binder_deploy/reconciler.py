@@ -88,8 +88,14 @@ def decide(records: Iterable[Record], instances: Mapping[str, Instance], view: V
     for record in records:
         wanted.add(record.id)
         actions += _for_one(record, instances.get(record.id), view)
-    actions += [Remove(identity) for identity in instances if identity not in wanted]
+    actions += [Remove(identity) for identity in sorted(instances.keys() - wanted - view.busy)]
     return actions
+
+
+def overdue(records: Iterable[Record], now: datetime, give_up: timedelta, why: BinderError) -> list[Action]:
+    """Launches that took too long while the backend doesn't answer."""
+    late = [each for each in records if each.status is ApplicationStatus.DEPLOYING and now - each.since > give_up]
+    return [Fail(each.id, EngineError(f"it could not be started in time: {why.message}")) for each in late]
 
 
 def why_it_ended(instance: Instance | None) -> BinderError:

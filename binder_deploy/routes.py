@@ -17,6 +17,8 @@ PAGES, GUARD, STRIP = "binder-pages@file", "binder-guard@file", "binder-strip@fi
 
 _PREFIX = "binder-"
 _HOST = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]{0,252}[A-Za-z0-9])?|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?")
+_CLUSTER_PROVIDERS = ("kubernetes", "kubernetesgateway")
+_OF_CLUSTER = re.compile(r"(?:^|-)binder-([0-9a-f]{32})(?:-|$)")
 _PRIORITY = 1_000
 _FLUSH_INTERVAL = "1ms"
 """How long the front door may keep what an application has sent. By default up to 100 ms, and an answer's head waits
@@ -29,9 +31,15 @@ def router(identity: str) -> str:
 
 
 def application_of(router_name: str) -> str | None:
-    """The application whose router that is, or None where it is another one's."""
+    """The application whose router that is, or None where it is another one's.
+
+    Of a cluster's route Traefik puts the router's name together: from the route's namespace and name, and more.
+    """
     name, _, provider = router_name.partition("@")
-    return name.removeprefix(_PREFIX) if provider == "file" and name.startswith(_PREFIX) else None
+    if provider == "file":
+        return name.removeprefix(_PREFIX) if name.startswith(_PREFIX) else None
+    found = _OF_CLUSTER.search(name) if provider in _CLUSTER_PROVIDERS else None
+    return None if found is None else found[1]
 
 
 def middlewares(launch: Launch, *, own_login: bool) -> tuple[str, ...]:

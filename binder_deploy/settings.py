@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import ClassVar, Literal, Self
+from typing import ClassVar, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, field_validator
 
 from binder_deploy.backends.kubernetes.settings import KubernetesSettings
 from binder_deploy.launches import Policy
@@ -74,16 +74,6 @@ class DeploySettings(ServiceSettings):
     def _is_cpu(cls, text: str) -> str:
         millicpus(text)
         return text
-
-    @model_validator(mode="after")
-    def _somebody_reaches_applications(self) -> Self:
-        cluster = self.kubernetes
-        if self.backend == "kubernetes" and cluster.network_policy and not cluster.reached_from:
-            raise ValueError(
-                "[deploy.kubernetes] reached-from: say who may reach applications: the namespace of the ingress"
-                " controller, or its addresses; network-policy = false leaves them open to the whole cluster"
-            )
-        return self
 
     @property
     def routes(self) -> Path:

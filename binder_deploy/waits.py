@@ -15,11 +15,27 @@ class Waits:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._waiting: dict[str, threading.Event] = {}
+        self._expected: set[str] = set()
+        self._ending: set[str] = set()
+
+    def expect(self, identity: str) -> bool:
+        """Notes that a thread will work on the application; False where one will or does already."""
+        with self._lock:
+            if identity in self._expected or identity in self._waiting:
+                return False
+            self._expected.add(identity)
+            return True
+
+    def expect_no_more(self, identity: str) -> None:
+        """No thread will, after all."""
+        with self._lock:
+            self._expected.discard(identity)
 
     @contextmanager
     def of(self, identity: str) -> Iterator[threading.Event | None]:
         """The event to wait on, or None where another thread works on the same application."""
         with self._lock:
+            self._expected.discard(identity)
             taken = identity in self._waiting
             event = self._waiting.setdefault(identity, threading.Event())
         try:
@@ -28,6 +44,17 @@ class Waits:
             if not taken:
                 with self._lock:
                     del self._waiting[identity]
+
+    @contextmanager
+    def ending(self, identity: str) -> Iterator[None]:
+        """Meanwhile a thread ends the application, and nobody else needs to."""
+        with self._lock:
+            self._ending.add(identity)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._ending.discard(identity)
 
     def wake(self, identity: str) -> None:
         """Something happened to the application: look."""
@@ -49,9 +76,9 @@ class Waits:
 
     @property
     def busy(self) -> frozenset[str]:
-        """The applications that a thread works on."""
+        """The applications that a thread works on, or will, or ends just now."""
         with self._lock:
-            return frozenset(self._waiting)
+            return frozenset(self._waiting.keys() | self._expected | self._ending)
 
 
 class Feed:

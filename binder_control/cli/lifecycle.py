@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from enum import StrEnum
 from typing import Annotated
 
 import typer
@@ -14,13 +15,27 @@ Names = Annotated[list[str] | None, typer.Argument(help="Services; all of them w
 _STOPPED = {True: "stopped", False: "nothing was running"}
 
 
+class Backend(StrEnum):
+    """Where applications run."""
+
+    DOCKER = "docker"
+    KUBERNETES = "kubernetes"
+    MEMORY = "memory"
+
+
 def start_all(
-    context: typer.Context, as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False
+    context: typer.Context,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    backend: Annotated[
+        Backend | None, typer.Option(help="Where applications run, this time; for good: [deploy] backend.")
+    ] = None,
 ) -> None:
     """Start everything, wait until it is ready, print address and key."""
     from binder_control.cli.machine import prepare_home
 
     session = session_of(context)
+    if backend is not None:
+        session.add({"BINDER_DEPLOY_BACKEND": backend.value})
     prepare_home(session)
     session.suite.start_all()
     _say_when_changed(session)

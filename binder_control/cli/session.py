@@ -38,6 +38,11 @@ class Session:
 
         return assemble(self.configuration, self.environ, progress)
 
+    def add(self, variables: Mapping[str, str]) -> None:
+        """As if the environment had them."""
+        self.environ = {**self.environ, **variables}
+        self.reload()
+
     def reload(self) -> None:
         """Forgets what was read, after a file of it was written."""
         for name in ("configuration", "suite"):

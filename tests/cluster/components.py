@@ -74,9 +74,7 @@ def _apiserver(layout: Layout) -> list[str]:
 def _client(layout: Layout, name: str) -> list[str]:
     kubeconfig = layout.conf / f"{name}.kubeconfig"
     return [
-        f"--kubeconfig={kubeconfig}", f"--authentication-kubeconfig={kubeconfig}",
-        f"--authorization-kubeconfig={kubeconfig}", "--bind-address=127.0.0.1", "--leader-elect=false",
-        "--profiling=false",
+        f"--kubeconfig={kubeconfig}", "--secure-port=0", "--leader-elect=false", "--profiling=false",
     ]  # fmt: skip
 
 
@@ -86,7 +84,6 @@ def _controller_manager(layout: Layout) -> list[str]:
         *_client(layout, "controller-manager"), "--use-service-account-credentials",
         f"--service-account-private-key-file={pki}/sa.key", f"--root-ca-file={pki}/ca.crt",
         f"--cluster-signing-cert-file={pki}/ca.crt", f"--cluster-signing-key-file={pki}/ca.key",
-        f"--requestheader-client-ca-file={pki}/front-ca.crt",
         "--node-monitor-period=1s", "--node-monitor-grace-period=60s",
         "--allocate-node-cidrs", f"--cluster-cidr={layout.pods}", f"--service-cluster-ip-range={layout.services}",
     ]  # fmt: skip

@@ -41,8 +41,8 @@ class Cluster:
         machine.add_network(self._layout)
         self._start("etcd", *self._layout.registries, "containerd", "apiserver")
         self._import_images()
-        self._wait("apiserver", lambda: self._kubectl("get", "--raw", "/readyz") == "ok")
-        self._start("controller-manager", "scheduler", "kubelet", "proxy")
+        self._start_control_plane()
+        self._start("kubelet", "proxy")
         self._kubectl(
             "apply", "--filename=-", given=json.dumps({"kind": "List", "apiVersion": "v1", "items": COREDNS_RIGHTS})
         )
@@ -51,6 +51,26 @@ class Cluster:
         died = [name for name in self._commands if not self._processes.alive(name)]
         if died:
             raise RuntimeError(f"{died[0]} ended: {self._processes.log(died[0])}")
+
+    def up_without_node(self) -> None:
+        """The control plane alone, for nodes that are simulated; it makes nothing of this machine but processes."""
+        self._prepare()
+        self._start_control_plane()
+        self._wait("controller-manager", lambda: self._kubectl("get", "serviceaccount", "default", "--output=name"))
+
+    def down_without_node(self) -> None:
+        """Ends the processes of `up_without_node`."""
+        for name in ("scheduler", "controller-manager", "apiserver", "etcd"):
+            self._processes.stop(name)
+
+    def pid(self, name: str) -> int:
+        """The process id of a component that runs."""
+        return int((self._layout.pid / name).read_text().split()[0])
+
+    def _start_control_plane(self) -> None:
+        self._start("etcd", "apiserver")
+        self._wait("apiserver", lambda: self._kubectl("get", "--raw", "/readyz") == "ok")
+        self._start("controller-manager", "scheduler")
 
     def _prepare(self) -> None:
         layout = self._layout

@@ -15,9 +15,11 @@ from binder_deploy.backends.memory import MemoryBackend
 from binder_deploy.launches import Launch
 from binder_deploy.settings import DeploySettings
 from binder_protocol.errors import ImageNotFound, NoRecord
+from tests.support.cluster import Cluster
 from tests.support.deploying import IMAGE, SERVER, docker_backend, new_id, python, settings_for
 from tests.support.eventually import eventually
 from tests.support.frontdoor import Door
+from tests.support.places import kubernetes_backend
 
 
 @dataclass
@@ -41,14 +43,14 @@ class World:
 
 
 @contextmanager
-def _memory(_directory: Path) -> Iterator[World]:
+def _memory(_directory: Path, _request: pytest.FixtureRequest) -> Iterator[World]:
     backend = MemoryBackend(images=frozenset({IMAGE}))
     yield World(backend, ("serve",), ("exit", "3"), ("print", "hello"), lambda: MemoryBackend())
     backend.close()
 
 
 @contextmanager
-def _docker(directory: Path) -> Iterator[World]:
+def _docker(directory: Path, _request: pytest.FixtureRequest) -> Iterator[World]:
     def settings(name: str) -> DeploySettings:
         return settings_for(directory / name, Door(1, 1), isolation="off")
 
@@ -58,17 +60,16 @@ def _docker(directory: Path) -> Iterator[World]:
 
 
 @contextmanager
-def _kubernetes(_directory: Path) -> Iterator[World]:
-    from tests.support import clusters
-
+def _kubernetes(_directory: Path, request: pytest.FixtureRequest) -> Iterator[World]:
+    cluster: Cluster = request.getfixturevalue("cluster")
     with (
-        clusters.namespace() as place,
-        clusters.kubernetes_backend(place) as backend,
-        clusters.kubernetes_backend(place) as other,
+        cluster.namespace() as name,
+        kubernetes_backend(cluster.kubeconfig, name) as backend,
+        kubernetes_backend(cluster.kubeconfig, name) as other,
     ):
         greeting = tuple(python("print('hello', flush=True)\n" + SERVER))
         end_with_3 = tuple(python("raise SystemExit(3)"))
-        yield World(backend, tuple(python(SERVER)), end_with_3, greeting, lambda: other, clusters.IMAGE)
+        yield World(backend, tuple(python(SERVER)), end_with_3, greeting, lambda: other, cluster.image(IMAGE))
 
 
 @pytest.fixture(
@@ -80,7 +81,7 @@ def _kubernetes(_directory: Path) -> Iterator[World]:
     ],
 )
 def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    with request.param(tmp_path_factory.mktemp("laws")) as made:
+    with request.param(tmp_path_factory.mktemp("laws"), request) as made:
         yield made
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import httpx2
 import pytest
 
 from binder_client.client import Client
@@ -25,6 +26,7 @@ class Deploying:
     client: Client
     stranger: Client
     backend: MemoryBackend
+    url: str
 
     def launch(self, template: str) -> Application:
         return self.client.deploy.wait(template, self.client.deploy.deploy(template).id, timeout=10)
@@ -39,7 +41,7 @@ def deploying(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deploying]:
     settings = settings_for(home, Door(9, 9), backend="memory", start_timeout=1, public_launch=True)
     app = build_app(settings, backend=backend, templates=templates)
     with running(app) as url, Client(url, KEY) as client, Client(url) as stranger:
-        yield Deploying(client, stranger, backend)
+        yield Deploying(client, stranger, backend, url)
 
 
 def test_an_application_lives_from_its_launch_to_its_stop(deploying: Deploying) -> None:
@@ -78,3 +80,23 @@ def test_who_launches_without_a_key_learns_the_token_of_this_application_alone(d
     assert (seen.location or "").endswith(f"/user/{other.id}/")
     with pytest.raises(AccessError):
         deploying.stranger.deploy.stop("hello", own.id)
+
+
+def test_nginx_asks_for_the_application_of_its_own_route_whatever_the_request_says(deploying: Deploying) -> None:
+    one, other = deploying.launch("hello"), deploying.launch("hello")
+    path, _, token = (one.location or "").partition("/user/")[2].partition("?")
+    sent = f"https://binder.example/user/{path}?{token}"
+
+    def asks(application: Application, **headers: str) -> httpx2.Response:
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        return httpx2.get(f"{deploying.url}/guard/nginx/{application.id}", headers=named)
+
+    passed = asks(one, X_Original_URL=sent, Accept="text/html", Cookie="a=1")
+    assert passed.status_code == 200
+    assert passed.headers["Set-Cookie"].endswith(f"Path=/user/{one.id}/; HttpOnly; SameSite=Lax; Secure")
+    assert passed.headers["Cookie"] == "a=1"
+    for spelled in (sent, sent.replace(f"/user/{one.id}/", f"/user/{one.id}/../{other.id}/")):
+        assert asks(other, X_Original_URL=spelled).status_code == 403
+        assert asks(other, X_Forwarded_Uri=spelled, X_Original_URL=f"https://x/user/{other.id}/").status_code == 403
+    assert asks(one).status_code == 403
+    assert httpx2.get(f"{deploying.url}/guard/nginx/none", headers={"X-Original-URL": sent}).status_code == 403

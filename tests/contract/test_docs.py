@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from binder_deploy.backends.kubernetes.settings import KubernetesSettings
+from binder_deploy.backends.kubernetes.sites import site_of
+
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([ROOT / "README.md", *ROOT.glob("docs/*.md"), *ROOT.glob("examples/*/README.md")])
 
@@ -43,3 +46,23 @@ def test_every_case_of_a_repository_stands_beside_what_it_shows() -> None:
 def test_the_example_of_a_buildpack_is_shown_as_it_is() -> None:
     example = (ROOT / "examples/buildpack/binder_buildpack_pages.py").read_text().rstrip()
     assert f"```python\n{example}\n```" in (ROOT / "docs/buildpacks.md").read_text()
+
+
+def test_every_setting_of_a_cluster_is_told_of() -> None:
+    text = (ROOT / "docs/kubernetes.md").read_text()
+    table = text.partition("## Settings")[2].partition("\n## ")[0]
+    told = {
+        name
+        for row in table.splitlines()
+        if row.startswith("| `")
+        for name in re.findall(r"`([^`]+)`", row.split("|")[1])
+    }
+    assert told == {name.replace("_", "-") for name in KubernetesSettings.model_fields}
+
+
+def test_the_example_of_a_patch_is_taken(tmp_path: Path) -> None:
+    text = (ROOT / "docs/kubernetes.md").read_text().partition("## A patch of every pod")[2]
+    file = tmp_path / "patch.yaml"
+    file.write_text(text.partition("```yaml\n")[2].partition("```")[0])
+    site = site_of(KubernetesSettings(pod_patch=file, network_policy=False), "suite", guard="http://deploy")
+    assert site.pod_patch["metadata"] == {"annotations": {"example.org/team": "maths"}}

@@ -40,15 +40,19 @@ def free_door() -> Door:
 
 
 @contextmanager
-def front_door(door: Door, routes: Path, *, urls: Mapping[str, str]) -> Iterator[Door]:
-    """Traefik with routes to the services at `urls`, and to what else has a file in the directory `routes`."""
+def front_door(
+    door: Door, routes: Path, *, urls: Mapping[str, str], ingresses: frontdoor.Ingresses | None = None
+) -> Iterator[Door]:
+    """Traefik with routes to the services at `urls`, and to what else has a file in the directory `routes`, or an
+    Ingress on the cluster of $KUBECONFIG.
+    """
     directory = routes.with_name(f"{routes.name}-traefik")
     for each in (routes, directory):
         each.mkdir(parents=True, exist_ok=True)
     static = directory / "traefik.yml"
     (routes / "suite.yml").write_text(frontdoor.dynamic_config(urls, ensure_certificate(directory / "certificate.pem")))
     doors = frontdoor.Doors(f"127.0.0.1:{door.web}", f"127.0.0.1:{door.metrics}")
-    static.write_text(frontdoor.static_config(doors, routes=routes))
+    static.write_text(frontdoor.static_config(doors, routes=routes, ingresses=ingresses))
     with (directory / "traefik.log").open("wb") as log:
         process = subprocess.Popen(frontdoor.command(static), stdout=log, stderr=log)
     try:

@@ -14,6 +14,7 @@ METRICS = f"""\
 traefik_router_requests_total{{code="200",method="GET",protocol="http",router="binder-{ID}@file",service="x"}} 5
 traefik_router_requests_total{{code="101",method="GET",protocol="websocket",router="binder-{ID}@file",service="x"}} 2
 traefik_router_requests_total{{code="200",method="GET",protocol="http",router="api-build@file",service="b@file"}} 1e+06
+traefik_router_requests_total{{code="200",method="GET",protocol="http",router="api-build@kubernetes",service="b"}} 3
 traefik_router_requests_bytes_total{{code="200",method="GET",router="binder-{ID}@file",service="x"}} 99
 """
 
@@ -27,6 +28,20 @@ TABLE = """\
 
 def test_requests_are_counted_per_application() -> None:
     assert request_counts(METRICS) == {ID: 7.0}
+
+
+@pytest.mark.parametrize(
+    "router",
+    [
+        f"binder-applications-binder-{ID}-user-{ID}@kubernetes",
+        f"binder-{ID}-binder-{ID}-apps-example-org-user-{ID}@kubernetes",
+        f"httproute-binder-applications-binder-{ID}-gw-default-web-ep-web-0-1c0cf64b@kubernetesgateway",
+    ],
+)
+def test_routers_of_a_cluster_are_an_applications_too(router: str) -> None:
+    line = f'traefik_router_requests_total{{code="200",method="GET",protocol="http",router="{router}",service="x"}} 2\n'
+    assert request_counts(line) == {ID: 2.0}
+    assert request_counts(line.replace("@kubernetes", "@docker")) == {}
 
 
 def test_only_established_connections_count() -> None:

@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 
 from binder_control import config
+from binder_control.addresses import own_addresses
 from binder_control.default_config import DEFAULT_CONFIG
 from binder_control.paths import Paths
+from binder_control.programs import front_door_program
 from binder_protocol.service.settings import ConfigError
 
 
@@ -134,3 +136,54 @@ def test_a_new_key_replaces_the_old_one_and_stays_with_its_owner(tmp_path: Path)
 
     assert paths.key.read_text() != old
     assert paths.key.stat().st_mode & 0o777 == 0o600
+
+
+CLUSTER = '[deploy]\nbackend = "kubernetes"\n'
+
+
+def test_beside_a_cluster_applications_are_reached_from_this_machine_alone(tmp_path: Path) -> None:
+    variables = environ(tmp_path, CLUSTER)
+    loaded = config.load(variables)
+    found = {each.name: each for each in config.values(loaded, variables) if each.section == "deploy"}
+    told = json.loads(loaded.derived["BINDER_DEPLOY_KUBERNETES_REACHED_FROM"])
+    assert (found["kubernetes.reached_from"].value, found["kubernetes.reached_from"].source) == (told, config.DERIVED)
+    assert set(told) & set(own_addresses())
+
+
+@pytest.mark.parametrize("said", ["reached-from = ['traefik']", "network-policy = false"])
+def test_who_reaches_applications_on_a_cluster_may_be_said(tmp_path: Path, said: str) -> None:
+    loaded = config.load(environ(tmp_path, f"{CLUSTER}[deploy.kubernetes]\n{said}\n"))
+    assert "BINDER_DEPLOY_KUBERNETES_REACHED_FROM" not in loaded.derived
+
+
+def test_the_front_door_reads_the_cluster_that_applications_run_on(tmp_path: Path) -> None:
+    text = (
+        f"{CLUSTER}[deploy.kubernetes]\nkubeconfig = '/etc/cluster'\nnamespace = 'classroom'\ningress-class = 'own'\n"
+    )
+    loaded = config.load(environ(tmp_path, text))
+    assert loaded.derived["KUBECONFIG"] == "/etc/cluster"
+    files = front_door_program(loaded, None).files
+    providers = json.loads(next(each for file, each in files.items() if file.name == "traefik.yml"))["providers"]
+    assert providers["kubernetesIngress"] == {
+        "labelSelector": "app.kubernetes.io/managed-by=binder",
+        "disableClusterScopeResources": False,
+        "throttleDuration": "20ms",
+        "namespaces": ["classroom"],
+        "ingressClass": "own",
+    }
+
+
+def test_without_a_cluster_the_front_door_knows_of_none(tmp_path: Path) -> None:
+    files = front_door_program(config.load(environ(tmp_path)), None).files
+    assert not any("kubernetes" in text.lower() for text in files.values())
+
+
+def test_own_addresses_are_those_that_others_may_see() -> None:
+    found = own_addresses()
+    assert "127.0.0.1" not in found
+    assert "::1" not in found
+
+
+def test_a_fault_in_a_table_within_a_table_has_its_line(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"binder\.toml, line 4: \[deploy\.kubernetes\] namespace: 'X'"):
+        config.load(environ(tmp_path, f"{CLUSTER}[deploy.kubernetes]\nnamespace = 'X'\n"))

@@ -91,3 +91,10 @@ def test_the_redirect_stays_on_the_same_path() -> None:
     redirect = judge(asked, ID, SECRET).redirect
     assert redirect is not None
     assert redirect.startswith(f"/user/{ID}/")
+
+
+@pytest.mark.parametrize("browser", [True, False])
+def test_where_nobody_can_be_sent_elsewhere_a_browser_keeps_the_token_and_goes_on(browser: bool) -> None:
+    answer = judge(Asked(f"{PATH}?token={SECRET}", browser=browser, cookie="a=1", redirects=False), ID, SECRET)
+    assert (answer.passed, answer.headers["Cookie"]) == (True, "a=1")
+    assert ("Set-Cookie" in answer.headers) is browser

@@ -19,7 +19,7 @@ from binder_deploy.backends.kubernetes.reading import Pod
 from binder_deploy.backends.kubernetes.rooms import Rooms
 from binder_deploy.backends.kubernetes.site import Site
 from binder_deploy.launches import Launch
-from binder_protocol.errors import ImageNotFound, InvalidTemplate, LaunchFailed, NoRecord, Unschedulable
+from binder_protocol.errors import BinderError, ImageNotFound, InvalidTemplate, LaunchFailed, NoRecord, Unschedulable
 from binder_protocol.models import PreloadStatus
 
 _PING_SECONDS = 5.0
@@ -48,7 +48,11 @@ class KubernetesBackend:
             self._clear_away(known)
         wanted = objects.objects(launch, self._site)
         self._surround(launch.id)
-        uid = self._maker.make(launch.id, wanted)
+        try:
+            uid = self._maker.make(launch.id, wanted)
+        except BinderError:
+            self._surrounded = -float("inf")  # the namespace may have gone, with all that was in it
+            raise
         return self._started(launch, uid)
 
     def instance(self, identity: str) -> Instance | None:

@@ -121,7 +121,11 @@ class Cluster:
 
     def stream(self, path: str, query: Query, *, quiet_seconds: float) -> Stream:
         """The lines of the answer; an EngineError of its own where none comes for `quiet_seconds`."""
-        return Stream(self._send("GET", path, query, None, "application/json", quiet_seconds).response)
+        response = self._send("GET", path, query, None, "application/json", self._answer_seconds).response
+        # That there is an answer is seen soon; only its parts may be long in coming.
+        if response.connection is not None and response.connection.sock is not None:
+            response.connection.sock.settimeout(quiet_seconds)
+        return Stream(response)
 
     def close(self) -> None:
         """Gives back the connections."""
@@ -212,8 +216,17 @@ class Cluster:
         return made
 
 
+def _words(error: Exception) -> str:
+    """What kind of failure it is; of certificates also what is wrong with them."""
+    if not isinstance(error, client.ApiException):
+        return type(error).__name__
+    kind, _, told = str(error.reason).partition("\n")
+    _, verifying, why = told.partition("certificate verify failed: ")
+    return f"its certificate is refused: {why[:200]}" if verifying else kind[:200]
+
+
 def _unreachable(error: Exception) -> EngineError:
     return EngineError(
-        f"the API server of the cluster doesn't answer: {type(error).__name__}",
+        f"the API server of the cluster doesn't answer: {_words(error)}",
         suggestions=("see that the cluster is there: kubectl get --raw /readyz",),
     )

@@ -103,7 +103,7 @@ def _nginx_annotations(launch: Launch, site: Site, *, guarded: bool) -> dict[str
         if site.entrance.guard_url is None:
             raise _unguarded()
         said |= {
-            f"{_NGINX}/auth-url": f"{site.entrance.guard_url}{NGINX_GUARD_PATH}",
+            f"{_NGINX}/auth-url": f"{site.entrance.guard_url}{NGINX_GUARD_PATH}/{launch.id}",
             f"{_NGINX}/auth-response-headers": "Authorization,Cookie",
             f"{_NGINX}/auth-always-set-cookie": "true",
         }

@@ -31,6 +31,7 @@ WATCH_SECONDS, _SPARE_SECONDS = 25, 5
 """How long the server is asked to keep a watch open, and how much longer its silence is borne."""
 
 _FRESH_SECONDS = 45
+_BORNE_SECONDS = 10
 _RESYNC_SECONDS = 600
 _SHORTEST_PAUSE, _LONGEST_PAUSE = 0.2, 5.0
 _GONE = 410
@@ -59,10 +60,11 @@ class Informer(Generic[T]):
         self._lock = threading.Lock()
         self._known: dict[str, T] = {}
         self._waiting: defaultdict[str, set[threading.Event]] = defaultdict(set)
-        self._synced = threading.Event()
+        self._tried, self._synced = threading.Event(), threading.Event()
         self._stopping = threading.Event()
         self._version: str | None = None
         self._listed = self._alive = -float("inf")
+        self._broken = float("inf")
         self._error = EngineError("the cluster was not looked at yet")
         self._stream: Stream | None = None
         self._thread: threading.Thread | None = None
@@ -94,8 +96,9 @@ class Informer(Generic[T]):
         Begins to watch at the first time.
         """
         self.start()
-        self._synced.wait(seconds)
-        if not self._synced.is_set() or time.monotonic() - self._alive > _FRESH_SECONDS:
+        self._tried.wait(seconds)
+        now = time.monotonic()
+        if not self._synced.is_set() or now - self._alive > _FRESH_SECONDS or now - self._broken > _BORNE_SECONDS:
             raise self._error
 
     def get(self, key: str) -> T | None:
@@ -138,6 +141,8 @@ class Informer(Generic[T]):
                 continue
             except EngineError as error:
                 self._error = error
+                self._broken = min(self._broken, time.monotonic())
+                self._tried.set()
                 if isinstance(error, Denied) and error.code == _GONE:
                     self._version = None
                 log.warning("the watch was interrupted", path=self._path, error=error.message)
@@ -158,6 +163,7 @@ class Informer(Generic[T]):
         self._version = version
         self._listed = self._alive = time.monotonic()
         self._synced.set()
+        self._tried.set()
 
     def _follow(self) -> None:
         query: dict[str, str | int] = {
@@ -169,7 +175,7 @@ class Informer(Generic[T]):
             self._stream = stream
         if self._stopping.is_set():
             stream.close()
-        self._alive = time.monotonic()
+        self._alive, self._broken = time.monotonic(), float("inf")
         for line in stream:
             if line:
                 self._take(line)

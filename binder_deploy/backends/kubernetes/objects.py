@@ -8,9 +8,9 @@ for each launch; the kubelet would have to find it before it starts the containe
 that waits for it; and the token would stay readable to whoever may read Secrets or enter the pod. So who may read
 pods in these namespaces may open applications, and docs/kubernetes.md says so to those who grant that.
 
-Readiness is a connection, not an answer over HTTP: a probe of the kubelet takes 404 or 401 for a failure and follows
-redirects, where binder_deploy/probe.py, which asks through the front door and decides, takes all but 5xx for an answer.
-So that it can ask from the first moment, the service publishes the pod's address before the kubelet's next look.
+Readiness is a connection, not an answer over HTTP: the kubelet takes 404 or 401 for a failure, where on Docker
+(binder_deploy/probe.py) all but 5xx is an answer; and it would ask, and the application log it, for as long as that
+runs. The service publishes the pod's address before it is ready, so that the route is there when readiness is told.
 """
 
 from __future__ import annotations

@@ -44,7 +44,9 @@ class KubernetesSettings(BaseModel):
 
     `*_request` is the part of its limit that an application reserves. `reached_from` says who may reach applications:
     networks, namespaces, or `namespace/label=value` for pods. `cluster_networks` are public addresses of the cluster's
-    own, which applications must not reach. `pod_security = "any"` lets `pod_patch` leave the restricted standard.
+    own, which applications must not reach. `middlewares_namespace` has the front door's middlewares as Traefik's custom
+    resources; without it they are in a file of Traefik's, as binder-control writes it. `pod_security = "any"` lets
+    `pod_patch` leave the restricted standard.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
@@ -61,7 +63,7 @@ class KubernetesSettings(BaseModel):
     ingress_tls_secret: Name | None = None
     gateway: Annotated[str, AfterValidator(_gateway)] | None = None
     gateway_listener: Name | None = None
-    middlewares: Literal["file", "resources"] = "file"
+    middlewares_namespace: Label | None = None
     guard_url: str | None = None
 
     network_policy: bool = True
@@ -85,6 +87,11 @@ class KubernetesSettings(BaseModel):
     probe_seconds: int = Field(default=1, ge=0, le=300)
     pod_patch: Path | None = None
     pod_security: Literal["restricted", "any"] = "restricted"
+
+    @field_validator("kubeconfig", "pod_patch")
+    @classmethod
+    def _absolute(cls, file: Path | None) -> Path | None:
+        return None if file is None else file.expanduser().absolute()
 
     @field_validator("ephemeral_storage")
     @classmethod
@@ -123,10 +130,12 @@ class KubernetesSettings(BaseModel):
 
     @model_validator(mode="after")
     def _fit_together(self) -> Self:
-        if self.gateway is not None and self.ingress_controller == "traefik" and self.middlewares == "file":
-            raise ValueError('an HTTPRoute can name no middleware of a file: set middlewares = "resources"')
         if self.ingress_tls_secret is not None and self.ingress_host is None:
             raise ValueError("ingress-tls-secret needs ingress-host, the name that the certificate is for")
-        if self.gateway is not None and self.own_namespaces and self.middlewares == "resources":
-            raise ValueError("an HTTPRoute can name no middleware of another namespace: set own-namespaces = false")
+        elsewhere = self.own_namespaces or self.middlewares_namespace != self.namespace
+        if self.gateway is not None and self.middlewares_namespace is not None and elsewhere:
+            raise ValueError(
+                "an HTTPRoute can name no middleware of another namespace: own-namespaces must be false, and"
+                " middlewares-namespace the same as namespace"
+            )
         return self

@@ -19,8 +19,13 @@ def site_of(
     settings: KubernetesSettings, suite: str, *, guard: str, stop_seconds: int = 2, reachable: Iterable[str] = ()
 ) -> Site:
     """The site of suite `suite`. `guard` is this service's address as a cluster's entrance reaches it, unless the
-    settings know better. Raises ConfigError where the pod patch can't be used.
+    settings know better. Raises ConfigError where the pod patch can't be used, or nobody could reach applications.
     """
+    if settings.network_policy and not settings.reached_from:
+        raise ConfigError(
+            "[deploy.kubernetes] reached-from: say who may reach applications: the ingress controller's namespace or"
+            " addresses, and this service's; network-policy = false leaves them open to the whole cluster"
+        )
     storage = settings.ephemeral_storage
     site = Site(
         suite=suite,
@@ -61,7 +66,7 @@ def _entrance(settings: KubernetesSettings, guard: str) -> Entrance:
         host=settings.ingress_host,
         tls_secret=settings.ingress_tls_secret,
         gateway=gateway,
-        middlewares=None if settings.middlewares == "file" else settings.namespace,
+        middlewares=settings.middlewares_namespace,
         guard_url=settings.guard_url or guard,
         annotations=settings.ingress_annotations,
     )

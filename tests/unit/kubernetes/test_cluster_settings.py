@@ -33,7 +33,7 @@ def test_a_cluster_is_described_in_a_table_of_its_own(tmp_path: Path) -> None:
         tolerations = [{key = "pool", operator = "Exists"}]
         extended-resources = {"nvidia.com/gpu" = 2}
         gateway = "gateways/public"
-        middlewares = "resources"
+        middlewares-namespace = "classroom"
         ephemeral-storage = "1Gi"
         """,
         BINDER_DEPLOY_KUBERNETES_NAMESPACE="classroom",
@@ -59,10 +59,12 @@ def test_a_cluster_is_described_in_a_table_of_its_own(tmp_path: Path) -> None:
         ("ingress-controller = 'caddy'", "[deploy.kubernetes] ingress-controller: Input should be 'traefik'"),
         ("guard-url = 'deploy:8084'", "[deploy.kubernetes] guard-url: the guard's address must begin with http"),
         ("gateway = 'a/b/c'", "[deploy.kubernetes] gateway: 'a/b/c' is no name of an object"),
-        ("gateway = 'public'", "an HTTPRoute can name no middleware of a file"),
+        (
+            "gateway = 'public'\nmiddlewares-namespace = 'binder'",
+            "an HTTPRoute can name no middleware of another namespace",
+        ),
         ("ingress-tls-secret = 'tls'", "ingress-tls-secret needs ingress-host"),
-        ("gateway = 'g'\nown-namespaces = true\nmiddlewares = 'resources'", "set own-namespaces = false"),
-        ("", "[deploy.kubernetes] reached-from: say who may reach applications"),
+        ("gateway = 'g'\nown-namespaces = true\nmiddlewares-namespace = 'binder-applications'", "must be false"),
     ],
 )
 def test_mistakes_are_named(tmp_path: Path, text: str, said: str) -> None:
@@ -70,9 +72,10 @@ def test_mistakes_are_named(tmp_path: Path, text: str, said: str) -> None:
         settings(tmp_path, f'[deploy]\nbackend = "kubernetes"\n[deploy.kubernetes]\n{text}')
 
 
-def test_without_a_policy_nobody_must_be_named(tmp_path: Path) -> None:
-    text = '[deploy]\nbackend = "kubernetes"\n[deploy.kubernetes]\nnetwork-policy = false'
-    assert settings(tmp_path, text).kubernetes.network_policy is False
+def test_somebody_must_reach_applications() -> None:
+    with pytest.raises(ConfigError, match="reached-from: say who may reach applications"):
+        site_of(KubernetesSettings(), "feedc0de", guard="http://deploy:8084")
+    assert site_of(KubernetesSettings(network_policy=False), "feedc0de", guard="http://deploy:8084").reached_from == ()
 
 
 def test_extended_resources_are_a_clusters_alone() -> None:

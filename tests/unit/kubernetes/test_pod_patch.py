@@ -161,12 +161,16 @@ def test_a_file_that_can_not_be_used_is_told_at_the_start(tmp_path: Path, text: 
     if text is not None:
         file.write_text(text)
     with pytest.raises(ConfigError, match=rf"pod-patch: {file}: .*{said}"):
-        site_of(KubernetesSettings(pod_patch=file), "feedc0de", guard="http://127.0.0.1:8084")
+        site_of(KubernetesSettings(pod_patch=file, reached_from=["traefik"]), "feedc0de", guard="http://127.0.0.1:8084")
 
 
 @pytest.mark.parametrize("text", ["spec:\n  hostNetwork: true\n", '{"spec": {"hostNetwork": true}}'])
 def test_a_file_is_yaml_or_json(tmp_path: Path, text: str) -> None:
     file = tmp_path / "patch"
     file.write_text(text)
-    site = site_of(KubernetesSettings(pod_patch=file, pod_security="any"), "feedc0de", guard="http://127.0.0.1:8084")
+    site = site_of(
+        KubernetesSettings(pod_patch=file, pod_security="any", network_policy=False),
+        "feedc0de",
+        guard="http://127.0.0.1:8084",
+    )
     assert pod(a_launch(), site)["spec"]["hostNetwork"] is True

@@ -1,0 +1,93 @@
+"""The floor of benchmarks.scale: a client that does nothing but create the objects of applications.
+
+    python -m benchmarks.plain_client KUBECONFIG NAMESPACE COUNT [--threads 32] [--prefix floor]
+
+Pod, then the service and the route that it owns: the very objects of the deploy service, over connections that stay
+open. Prints seconds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import http.client
+import itertools
+import json
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from binder_deploy.backends.kubernetes.objects import objects, owned
+from binder_deploy.backends.kubernetes.paths import collection
+from binder_deploy.backends.kubernetes.site import Site
+from binder_deploy.launches import Launch
+from tests.support.apiproxy import Upstream, upstream
+
+
+class Creator:
+    """One connection."""
+
+    def __init__(self, where: Upstream, site: Site) -> None:
+        self._site = site
+        self._connection = http.client.HTTPSConnection(where.host, where.port, context=where.identified, timeout=60)
+
+    def create(self, number: int, prefix: str) -> None:
+        """One application's objects."""
+        wanted = objects(launch(f"{prefix}{number:0{32 - len(prefix)}x}"), self._site)
+        uid = str(self._post(wanted.pod)["metadata"]["uid"])
+        for each in (wanted.service, wanted.route):
+            self._post(owned(each, uid))
+
+    def _post(self, manifest: dict) -> dict:  # type: ignore[type-arg]
+        path = collection(manifest["apiVersion"], manifest["kind"], manifest["metadata"]["namespace"])
+        self._connection.request("POST", path, json.dumps(manifest), {"Content-Type": "application/json"})
+        answer = self._connection.getresponse()
+        text = answer.read()
+        assert answer.status == 201, text[:500]
+        made: dict = json.loads(text)  # type: ignore[type-arg]
+        return made
+
+
+def launch(identity: str) -> Launch:
+    """As one of the benchmark's template."""
+    return Launch(
+        id=identity, template="bench", revision=1, image="registry.test/bench:1", token="t" * 32,
+        command=("serve",), memory=2**28, cpu=100, pids=64, cull_timeout=3_600_000,
+    )  # fmt: skip
+
+
+def create(kubeconfig: Path, namespace: str, count: int, threads: int, prefix: str) -> float:
+    """Seconds until all are created."""
+    where, numbers = upstream(kubeconfig), itertools.count()
+    site, lock = Site(suite="floor", namespace=namespace), threading.Lock()
+
+    def work() -> None:
+        creator = Creator(where, site)
+        while True:
+            with lock:
+                number = next(numbers)
+            if number >= count:
+                return
+            creator.create(number, prefix)
+
+    began = time.monotonic()
+    with ThreadPoolExecutor(threads) as pool:
+        for each in [pool.submit(work) for _ in range(threads)]:
+            each.result()
+    return time.monotonic() - began
+
+
+def main() -> None:
+    """Creates and prints."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("kubeconfig", type=Path)
+    parser.add_argument("namespace")
+    parser.add_argument("count", type=int)
+    parser.add_argument("--threads", type=int, default=32)
+    parser.add_argument("--prefix", default="f")
+    given = parser.parse_args()
+    print(f"{create(given.kubeconfig, given.namespace, given.count, given.threads, given.prefix):.2f}")
+
+
+if __name__ == "__main__":
+    main()

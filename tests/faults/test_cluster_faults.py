@@ -1,0 +1,247 @@
+"""A cluster at its worst: what is said of applications is true within a minute, and nothing is lost or left behind."""
+
+from __future__ import annotations
+
+import http.client
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from binder_client.client import Client
+from binder_deploy.backends.kubernetes.paths import item
+from binder_deploy.backends.kubernetes.permissions import Need, needs
+from binder_deploy.backends.kubernetes.site import Site
+from binder_protocol.errors import LaunchFailed
+from binder_protocol.models import Application, ApplicationStatus, Failure
+from tests.support.apiproxy import ApiProxy
+from tests.support.cluster import Cluster
+from tests.support.eventually import eventually
+from tests.support.places import Place, a_place
+
+pytestmark = pytest.mark.kubernetes
+
+DEPLOYED, FAILED, DELETED = ApplicationStatus.DEPLOYED, ApplicationStatus.FAILED, ApplicationStatus.DELETED
+MINUTE = 60
+NEEDS = needs(Site("any"))
+
+
+@pytest.fixture
+def place(cluster: Cluster, tmp_path: Path) -> Iterator[Place]:
+    with a_place(cluster, tmp_path) as made:
+        yield made
+
+
+@pytest.fixture
+def way(cluster: Cluster, tmp_path: Path) -> Iterator[ApiProxy]:
+    with cluster.proxy(tmp_path) as made:
+        yield made
+
+
+def through(way: ApiProxy) -> dict[str, object]:
+    return {"kubeconfig": way.kubeconfig}
+
+
+def seen(client: Client, asked: Application, *statuses: ApplicationStatus, within: float = MINUTE) -> Application:
+    def there() -> Application | None:
+        now = client.deploy.status(asked.template_name, asked.id)
+        return now if now.status in statuses else None
+
+    found = eventually(there, within=within, every=0.1, what=f"an application {statuses}")
+    assert found is not None
+    return found
+
+
+def failed(client: Client, asked: Application) -> Failure:
+    failure = seen(client, asked, FAILED).failure
+    assert failure is not None
+    return failure
+
+
+def ready(place: Place) -> tuple[int, str]:
+    url = urlsplit(place.url)
+    connection = http.client.HTTPConnection(url.hostname or "", url.port, timeout=30)
+    try:
+        connection.request("GET", "/readyz")
+        answer = connection.getresponse()
+        return answer.status, answer.read().decode()
+    finally:
+        connection.close()
+
+
+def clean(place: Place, client: Client) -> None:
+    for each in client.deploy.list(limit=1000):
+        if not each.status.ended:
+            client.deploy.stop(each.template_name, each.id)
+    place.empty()
+
+
+@pytest.mark.timeout(180)
+def test_a_watch_that_died_in_silence_is_noticed_and_replaced(place: Place, way: ApiProxy) -> None:
+    with place.service(kubernetes=through(way)) as client:
+        asked = client.deploy.deploy("server")
+        seen(client, asked, DEPLOYED)
+        way.silent = True
+        place.delete_pod(asked.id)
+        asking = len(way.requests)
+        eventually(lambda: "watch=true" in " ".join(way.requests[asking:]), within=MINUTE, what="another watch")
+        way.mend()
+        assert failed(client, asked).type == "crashed"
+        place.empty()
+
+
+def test_an_api_server_that_is_away_stops_nothing_and_loses_nothing(place: Place, way: ApiProxy) -> None:
+    with place.service(kubernetes=through(way), start_timeout=120) as client:
+        kept, stopped = (client.deploy.deploy("server") for _ in range(2))
+        seen(client, kept, DEPLOYED), seen(client, stopped, DEPLOYED)
+        way.cut()
+        launched = client.deploy.deploy("server")
+        assert client.deploy.status("server", kept.id).status is DEPLOYED
+        eventually(lambda: ready(place)[0] == 503, within=MINUTE)
+        with pytest.raises(Exception, match="doesn't answer"):
+            client.deploy.stop("server", stopped.id)
+        assert client.deploy.status("server", stopped.id).status is DELETED
+        way.mend()
+        assert seen(client, launched, DEPLOYED).location is not None
+        eventually(lambda: ready(place)[0] == 200, within=MINUTE)
+        eventually(lambda: len(place.pods()) == 2, within=MINUTE, what="two applications")
+        assert client.deploy.status("server", kept.id).status is DEPLOYED
+        clean(place, client)
+
+
+@pytest.mark.parametrize("refused", [{"POST /api/v1": 429}, {"POST /api/v1": 500}, {"POST /apis": 503}, {"GET": 429}])
+def test_a_busy_api_server_delays_a_launch_and_no_more(place: Place, way: ApiProxy, refused: dict[str, int]) -> None:
+    with place.service(kubernetes=through(way)) as client:
+        way.refused.update(refused)
+        asked = client.deploy.deploy("server")
+
+        def tried_again() -> bool:
+            return any("tried again" in each.message for each in client.deploy.events("server", asked.id))
+
+        eventually(tried_again, within=MINUTE)
+        assert not client.deploy.status("server", asked.id).status.ended
+        way.mend()
+        seen(client, asked, DEPLOYED)
+        assert len(place.pods()) == 1
+        clean(place, client)
+
+
+def test_through_a_slow_api_server_launches_take_their_time(place: Place, way: ApiProxy) -> None:
+    with place.service(kubernetes=through(way)) as client:
+        way.slow = 1
+        asked = client.deploy.deploy("server")
+        seen(client, asked, DEPLOYED)
+        clean(place, client)
+
+
+def test_an_expired_certificate_is_called_so(place: Place, cluster: Cluster, tmp_path: Path) -> None:
+    with (
+        cluster.proxy(tmp_path, expired=True) as way,
+        place.service(kubernetes=through(way), start_timeout=1) as client,
+    ):
+        asked = client.deploy.deploy("server")
+        failure = failed(client, asked)
+        assert failure.type == "engine-error"
+        assert "certificate has expired" in failure.message
+
+
+def test_an_account_with_what_is_listed_launches_and_stops(place: Place, tmp_path: Path) -> None:
+    account = place.account(NEEDS, tmp_path / "limited.kubeconfig")
+    with place.service(kubernetes={"kubeconfig": account}) as client:
+        asked = client.deploy.deploy("server")
+        seen(client, asked, DEPLOYED)
+        assert client.deploy.logs("server", asked.id)
+        eventually(lambda: ready(place)[0] == 200)
+        clean(place, client)
+
+
+@pytest.mark.parametrize("absent", NEEDS, ids=" ".join)
+def test_a_missing_verb_is_told_before_a_launch_needs_it(place: Place, tmp_path: Path, absent: Need) -> None:
+    account = place.account([need for need in NEEDS if need != absent], tmp_path / "limited.kubeconfig")
+    with place.service(kubernetes={"kubeconfig": account}):
+        verb, resource, _ = absent
+
+        def told() -> bool:
+            status, body = ready(place)
+            return status == 503 and (f"{verb} {resource}" in body or "refused" in body)
+
+        eventually(told, within=MINUTE)
+
+
+def test_a_launch_without_the_right_to_it_says_so(place: Place, tmp_path: Path) -> None:
+    rest = [need for need in NEEDS if need[:2] != ("create", "services")]
+    with place.service(kubernetes={"kubeconfig": place.account(rest, tmp_path / "limited.kubeconfig")}) as client:
+        asked = client.deploy.deploy("server")
+        with pytest.raises(LaunchFailed, match="may not"):
+            client.deploy.wait("server", asked.id, timeout=MINUTE)
+        place.empty()
+
+
+def test_a_namespace_that_is_deleted_takes_its_applications_along_and_they_are_told_to_have_failed(
+    place: Place, cluster: Cluster
+) -> None:
+    with place.service() as client:
+        asked = client.deploy.deploy("server")
+        seen(client, asked, DEPLOYED)
+        place.api.delete(item("v1", "Namespace", None, place.namespace))
+        assert failed(client, asked).type == "crashed"
+        eventually(lambda: not _is_there(cluster, place.namespace), within=MINUTE)
+        later = client.deploy.deploy("server")
+        with pytest.raises(LaunchFailed, match="namespace"):
+            client.deploy.wait("server", later.id, timeout=MINUTE)
+
+
+def test_a_pod_that_is_deleted_by_hand_is_noticed_and_all_of_it_goes(place: Place) -> None:
+    with place.service() as client:
+        asked = client.deploy.deploy("server")
+        seen(client, asked, DEPLOYED)
+        place.delete_pod(asked.id)
+        assert "removed by somebody else" in failed(client, asked).message
+        place.empty()
+
+
+def test_a_pod_that_is_evicted_is_told_to_be(place: Place) -> None:
+    with place.service() as client:
+        asked = client.deploy.deploy("server")
+        seen(client, asked, DEPLOYED)
+        path = f"{item('v1', 'Pod', place.namespace, f'binder-{asked.id}')}/eviction"
+        eviction = {"metadata": {"name": f"binder-{asked.id}", "namespace": place.namespace}}
+        place.api.create(path, {"apiVersion": "policy/v1", "kind": "Eviction", **eviction})
+        assert failed(client, asked).type == "evicted"
+        place.empty()
+
+
+def test_a_webhook_that_refuses_is_quoted(place: Place) -> None:
+    with place.service() as client, place.webhook("images come from the company's registry alone"):
+        asked = client.deploy.deploy("server")
+        failure = failed(client, asked)
+        assert failure.type == "invalid-template"
+        assert "images come from the company's registry alone" in failure.message
+        place.empty()
+
+
+def test_a_template_that_the_cluster_rejects_is_invalid(place: Place) -> None:
+    place.templates.add("rejected", image="not a name of an image")
+    with place.service() as client:
+        asked = client.deploy.deploy("rejected")
+        assert failed(client, asked).type in ("invalid-template", "image-not-found")
+        place.empty()
+
+
+def test_two_services_at_once_launch_everything_once_and_leave_nothing(place: Place) -> None:
+    with ExitStack() as stack:
+        clients = [stack.enter_context(place.service()) for _ in range(2)]
+        asked = [clients[number % 2].deploy.deploy("server") for number in range(8)]
+        for number, each in enumerate(asked):
+            seen(clients[(number + 1) % 2], each, DEPLOYED)
+        assert sorted(each["metadata"]["name"] for each in place.pods()) == sorted(f"binder-{e.id}" for e in asked)
+        for number, each in enumerate(asked):
+            clients[number % 2].deploy.stop("server", each.id)
+        place.empty()
+        assert all(clients[0].deploy.status("server", each.id).status is DELETED for each in asked)
+
+
+def _is_there(cluster: Cluster, namespace: str) -> bool:
+    return bool(cluster.kubectl("get", "namespace", namespace, "--ignore-not-found", "--output=name"))
