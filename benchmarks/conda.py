@@ -5,8 +5,8 @@
 The channel is made on the spot and served from this machine, so downloads take next to no time. `floor` is the same
 program with the same request in a bare container of the base image, started by `docker run`; its prefix is the
 container's own, and no image comes of it. `image` is the least that makes one on this engine: `docker buildx build` of
-the base image and one step with that program. `cold` has a channel of its own each round, so that neither side finds a package in its cache;
-`warm` has all packages in all caches, and a Dockerfile that nobody built before. They take turns.
+the base image and one step with that program. `cold` has a channel of its own each round, so that no side finds a
+package in its cache; `warm` has all packages in all caches, and a Dockerfile that nobody built before. They take turns.
 Prints a table, and JSON (median, minimum, maximum in seconds) as the last line.
 """
 
