@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,6 +89,14 @@ class StepGroups:
                 for step in parent.iterdir():
                     if step.is_dir():
                         _write(step / file, text)
+
+    def processes(self) -> Iterator[list[int]]:
+        """The processes of each step that runs now."""
+        parent = self._root / ("" if self._unified else "pids") / NAME / "buildkit"
+        with suppress(OSError):  # a step that ends takes its group with it
+            for step in parent.iterdir():
+                if step.is_dir():
+                    yield [int(each) for each in (step / "cgroup.procs").read_text().split()]
 
     def leave(self) -> None:
         """Removes the groups when the last build of this process has left, as far as no other one uses them."""

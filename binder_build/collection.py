@@ -1,22 +1,22 @@
-"""Rubbish: images nobody needs are removed when the disk runs full, those least recently used first."""
+"""Rubbish goes: steps beyond their cache's size; and images nobody needs, least recently used first, on a full disk."""
 
 from __future__ import annotations
 
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import structlog
 
 from binder_build.environments import EnvironmentImage, EnvironmentStore
-from binder_build.images import Images
+from binder_build.image_store import ImageStore
 from binder_build.records import Attempt
 from binder_build.store import AttemptStore
 from binder_client.client import Client
-from binder_protocol.errors import BinderError, NoSpace
+from binder_protocol.errors import BinderError, EngineError, NoSpace
 from binder_protocol.models import BuildStatus
 
 log = structlog.get_logger()
@@ -74,47 +74,72 @@ def _image(attempt: Attempt) -> str:
 
 
 class Collection:
-    """Keeps `min_free` bytes free below each of `places`."""
+    """Keeps `min_free` bytes free where this service and the engine keep theirs, and the cache within its size."""
 
     def __init__(
         self,
         store: AttemptStore,
         environments: EnvironmentStore,
-        images: Images,
+        images: ImageStore,
         used: Callable[[], Usage],
         *,
-        places: Sequence[Path],
+        state: Path,
         min_free: int,
+        cache: int,
         keep: int,
     ) -> None:
+        """`cache` is the most that the engine's cache of steps holds for long, in bytes."""
         self._store = store
         self._environments = environments
         self._images = images
         self._used = used
-        self._places = places
+        self._state = state
         self._min_free = min_free
+        self._cache = cache
         self._keep = keep
         self._lock = threading.Lock()
 
+    def trim(self) -> None:
+        """Brings the cache of steps down to its size, as far as the engine can be asked."""
+        try:
+            freed = self._images.prune_cache(self._cache)
+        except EngineError as error:
+            log.warning("the cache of build steps can't be trimmed", error=error.message)
+            return
+        if freed:
+            log.info("the cache of build steps was trimmed", freed=freed)
+
     def make_room(self, note: Callable[[str], None]) -> None:
-        """Removes what may go until there is room. Raises NoSpace where that isn't enough."""
+        """Removes what may go until there is room. Raises NoSpace where that isn't enough, EngineError."""
         if self._free() >= self._min_free:
             return
         with self._lock:
-            for attempt in removable(self._store.with_images(), self._use(), self._keep):
-                if self._free() >= self._min_free:
-                    return
-                self._remove(attempt)
-                note(f"the disk is nearly full: the image of {attempt.name}, attempt {attempt.number}, was removed")
-            for environment in idle(self._environments.images(), time.time()):
-                if self._free() >= self._min_free:
-                    return
-                self._images.remove(environment.reference)
-                self._environments.forget_image(environment.key)
-                note(f"the disk is nearly full: the environment {environment.key[:12]} was removed")
+            for told in self._removals():
+                note(f"the disk is nearly full: {told}")
             free = self._free()
             if free < self._min_free:
                 raise NoSpace(f"{free >> 20} MiB are free on the disk, and a build starts with {self._min_free >> 20}")
+
+    def _removals(self) -> Iterator[str]:
+        """Removes one thing after the other, as long as there is no room; tells of each."""
+        # Before the images: a layer is gone only with the last that has it.
+        if self._free() < self._min_free and (freed := self._images.prune_cache(0, unused_seconds=_IN_USE_SECONDS)):
+            yield f"{freed >> 20} MiB of build steps that weren't used lately were removed"
+        if not self._images.on_machine:
+            return
+        for attempt in removable(self._store.with_images(), self._use(), self._keep):
+            if self._free() >= self._min_free:
+                return
+            self._remove(attempt)
+            yield f"the image of {attempt.name}, attempt {attempt.number}, was removed"
+        for environment in idle(self._environments.images(), time.time()):
+            if self._free() >= self._min_free:
+                return
+            self._images.remove(environment.reference)
+            self._environments.forget_image(environment.key)
+            yield f"the environment {environment.key[:12]} was removed"
+        if self._free() < self._min_free and (freed := self._images.prune_cache(0)):
+            yield f"the cache of build steps was emptied, of {freed >> 20} MiB"
 
     def _remove(self, attempt: Attempt) -> None:
         if attempt.reference is not None:
@@ -129,4 +154,5 @@ class Collection:
             return Usage()
 
     def _free(self) -> int:
-        return min(shutil.disk_usage(place).free for place in self._places)
+        places = [self._state, *([self._images.disk] if self._images.disk else [])]
+        return min(shutil.disk_usage(place).free for place in places)

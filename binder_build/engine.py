@@ -17,13 +17,16 @@ from requests.exceptions import RequestException
 from binder_protocol.errors import EngineError
 
 _API_SECONDS = 60
+_PRUNE_SECONDS = 600
 
 
 class Engine:
     """The engine at `host` (None: as `docker` finds it). Its client may be used from several threads."""
 
-    def __init__(self, host: str | None = None) -> None:
+    def __init__(self, host: str | None = None, *, seconds: int = _API_SECONDS) -> None:
+        """No answer may take longer than `seconds`."""
         self.host = host or os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")
+        self._seconds = seconds
         self._lock = threading.Lock()
         self._client: Any = None
 
@@ -47,7 +50,7 @@ class Engine:
         try:
             with self._lock:
                 if self._client is None:
-                    self._client = docker.APIClient(base_url=self.host, version="auto", timeout=_API_SECONDS)
+                    self._client = docker.APIClient(base_url=self.host, version="auto", timeout=self._seconds)
                 client = self._client
             yield client
         except (ImageNotFound, NotFound):
@@ -56,6 +59,21 @@ class Engine:
             raise EngineError(f"the Docker engine refused: {error.explanation or error}"[:500]) from error
         except (DockerException, RequestException) as error:
             raise EngineError("the Docker engine doesn't answer") from error
+
+    def prune_cache(self, keep: int, *, unused_seconds: int | None = None) -> int:
+        """Removes steps from the build cache, the least recently used first, until it holds `keep` bytes at most.
+
+        Those used within `unused_seconds`, those a build uses and the layers of images stay. The bytes freed. Raises
+        `EngineError`, also where it takes longer than ten minutes; what was removed until then is.
+        """
+        filters = {} if unused_seconds is None else {"until": f"{unused_seconds}s"}
+        # A connection of its own: it takes a second per GB, and others wait no such time for an answer.
+        other = Engine(self.host, seconds=_PRUNE_SECONDS)
+        try:
+            with other.api() as client:
+                return int(client.prune_builds(filters=filters, keep_storage=keep, all=True).get("SpaceReclaimed") or 0)
+        finally:
+            other.close()
 
     @property
     def is_local(self) -> bool:

@@ -37,6 +37,10 @@ _ENTITLEMENT = re.compile(r"entitlement|security\.insecure|network\.host", re.I)
 _ENGINE = re.compile(
     r"cannot connect to the docker daemon|error during connect|error reading from server|EOF$|no builder", re.I
 )
+_EXPORTING = "exporting to image"
+_PUSHING = re.compile(
+    r"failed to (?:push|authorize|do request|fetch)|unexpected status|dial tcp|server gave HTTP", re.I
+)
 _NO_STEP = re.compile(r"failed to create endpoint|OCI runtime create failed|failed to mount|no free address", re.I)
 _INSTALLING = re.compile(
     r"\b(?:pip3?|uv|uvx|poetry|pipenv|conda|mamba|micromamba|apt|apt-get|apk|dnf|yum|npm|yarn|pnpm|gem|bundle|cargo|go"
@@ -132,12 +136,14 @@ class Evidence:
     """What is known at the end of a failed build. `words` is what the builder said outside its records.
 
     `kinds` tells, by title, what the recipe's steps are for. `memory_limited`: its steps had a memory limit.
+    `disk_limit`: a step was ended because it wrote more than so many bytes.
     """
 
     failure: Failure | None
     words: tuple[str, ...] = ()
     kinds: Mapping[str, Kind] | None = None
     memory_limited: bool = False
+    disk_limit: int | None = None
 
 
 def explain(evidence: Evidence) -> BuildFailed | Unavailable:
@@ -151,6 +157,11 @@ def explain(evidence: Evidence) -> BuildFailed | Unavailable:
 
 
 def _of_host(evidence: Evidence, failure: Failure, text: str) -> BuildFailed | Unavailable | None:
+    if evidence.disk_limit is not None:
+        return NoSpace(
+            f"{failure.step or 'a step'} wrote more than the {evidence.disk_limit / 1e9:.1f} GB that a step may",
+            suggestions=("write less, or ask the operator for a higher limit (`disk`)",),
+        )
     if _NO_SPACE.search(text):
         return NoSpace("the disk was full before the build was done")
     killed = _KILLED.search("\n".join([*failure.lines[-_LAST_LINES:], failure.error]))
@@ -162,8 +173,13 @@ def _of_host(evidence: Evidence, failure: Failure, text: str) -> BuildFailed | U
         return EngineError(
             "the Docker engine could not start a step", suggestions=("on the host: binder-control doctor",)
         )
+    if failure.step == _EXPORTING and _PUSHING.search(failure.error):
+        return EngineError(
+            f"the image could not be pushed: {failure.error}"[:500],
+            suggestions=("operator: see that the registry takes the login of the build service, and has room",),
+        )
     if not failure.step and _ENGINE.search(text):
-        return EngineError("the Docker engine ended the build")
+        return EngineError("the builder ended the build")
     return None
 
 

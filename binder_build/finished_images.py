@@ -1,13 +1,16 @@
-"""The image of a recipe, on that of its environment, and what is kept about it: lock, label, bill of materials."""
+"""The image of a recipe, on that of its environment, and what is kept about it: lock, labels, bill of materials."""
 
 from __future__ import annotations
 
+import os
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from binder_build.documents import Document, Documents
 from binder_build.environment_images import Workbench
-from binder_build.images import BuiltImage, Images
+from binder_build.image_store import BuiltImage, ImageStore
 from binder_build.inventory import bill_of_materials, components_of, digest_of, lock_of
 from binder_build.progress import Note
 from binder_build.records import Attempt
@@ -16,6 +19,9 @@ from binder_protocol.errors import BuildTimeout, EngineError
 from binder_protocol.service.app import version
 
 LOCK_LABEL = "org.binder.lock"
+SBOM_LABEL = "org.binder.sbom"
+SBOM_PATH = "/usr/local/share/binder/sbom.cdx.json"
+"""Where an image holds its bill of materials, for scanners and for whoever has the image alone."""
 
 
 @dataclass(frozen=True)
@@ -40,10 +46,10 @@ class Work:
 
 
 class FinishedImages:
-    """Those of one engine."""
+    """Those of one store."""
 
     def __init__(
-        self, images: Images, documents: Documents, *, cache: str | None = None, push_seconds: float = 1_800.0
+        self, images: ImageStore, documents: Documents, *, cache: str | None = None, push_seconds: float = 1_800.0
     ) -> None:
         """`cache`: where in a registry the steps are kept, for other hosts."""
         self._images = images
@@ -52,23 +58,25 @@ class FinishedImages:
         self._push_seconds = push_seconds
 
     def build(self, work: Work, bench: Workbench, attempt: Attempt) -> BuiltImage:
-        """Builds it, and keeps what the attempt shall know. Raises as `Images.build`."""
+        """Builds it, and keeps what the attempt shall know. Raises as `ImageStore.build`."""
         own = bool(work.recipe.steps)
-        lock = None if work.installs or not own else self._lock(work.environment or work.recipe.base.reference)
+        lock = None if work.installs or not own else self._lock(bench, work.environment or work.recipe.base.reference)
         cache = self._cache_of(work, bench, attempt)
         image = self._image(work, bench, lock, cache)
         if cache is not None and self._images.shares_by_image:
             self._share(image, cache, bench)
-        if lock is None and (lock := self._lock(image.id, base=own)) is not None:
-            image = self._labelled(work, bench, lock)
+        unlabelled = lock is None
+        if lock is None:
+            lock = self._lock(bench, image.id, base=own)
         if lock is not None:
             self._documents.keep(attempt, Document.LOCK, lock)
-        if attempt.subject.request.options.sbom:
-            self._keep_sbom(work, bench, attempt, image)
-        return image
+        bill = self._bill(work, bench, attempt, image) if attempt.subject.request.options.sbom else None
+        if bill is None and (lock is None or not unlabelled):
+            return image
+        return self._completed(work, bench, image, lock, bill)
 
-    def _lock(self, reference: str, *, base: bool = True) -> str | None:
-        with self._images.files(reference) as files:
+    def _lock(self, bench: Workbench, reference: str, *, base: bool = True) -> str | None:
+        with self._images.files(reference, repository=bench.repository) as files:
             return lock_of(files, base=base)
 
     def _cache_of(self, work: Work, bench: Workbench, attempt: Attempt) -> str | None:
@@ -105,34 +113,50 @@ class FinishedImages:
             environment=work.environment,
             secrets=bench.secrets,
             cache=cache,
+            repository=bench.repository,
         )
 
-    def _labelled(self, work: Work, bench: Workbench, lock: str) -> BuiltImage:
-        """The same image with the label of its lock, which was known only when it was made."""
-        recipe = replace(work.recipe, dockerfile=f"FROM {work.reference}\n", dockerignore="*\n", steps=())
-        return self._images.build(
-            bench.context,
-            recipe,
-            tag=work.reference,
-            labels={**work.labels, **_label(lock)},
-            limits=bench.limits,
-            epoch=work.committed_at,
-            on_event=_unheard,
-            cancel=bench.cancel,
-        )
+    def _completed(
+        self, work: Work, bench: Workbench, image: BuiltImage, lock: str | None, bill: str | None
+    ) -> BuiltImage:
+        """The same image with what was known only when it was made: the label of its lock, its bill of materials."""
+        with tempfile.TemporaryDirectory(prefix="complete-") as place:
+            lines = [f"FROM {work.reference}"]
+            if bill is not None:
+                file = Path(place) / Path(SBOM_PATH).name
+                file.write_text(bill)
+                file.chmod(0o644)
+                os.utime(file, (work.committed_at, work.committed_at))
+                lines.append(f"COPY {file.name} {SBOM_PATH}")
+            recipe = replace(work.recipe, dockerfile="\n".join([*lines, ""]), dockerignore="", steps=(), context="")
+            made = self._images.build(
+                Path(place),
+                recipe,
+                tag=work.reference,
+                labels={**work.labels, **_label(lock), **_label(bill, SBOM_LABEL)},
+                limits=bench.limits,
+                epoch=work.committed_at,
+                on_event=_unheard,
+                cancel=bench.cancel,
+                repository=bench.repository,
+            )
+        if made.id != image.id:
+            self._images.remove(image.id)  # it has lost its name, and nobody would find it again
+        return made
 
-    def _keep_sbom(self, work: Work, bench: Workbench, attempt: Attempt, image: BuiltImage) -> None:
-        with self._images.files(image.id) as files:
+    def _bill(self, work: Work, bench: Workbench, attempt: Attempt, image: BuiltImage) -> str:
+        with self._images.files(image.id, repository=bench.repository) as files:
             found = components_of(files)
         commit = work.labels["org.binder.commit"]
         text = bill_of_materials(image.id, attempt.name, commit, work.committed_at, version(), found)
         self._documents.keep(attempt, Document.SBOM, text)
-        bench.on_event(Note(f"the bill of materials lists {len(found)} components"))
+        bench.on_event(Note(f"the bill of materials lists {len(found)} components; the image holds it at {SBOM_PATH}"))
+        return text
 
 
-def _label(lock: str | None) -> dict[str, str]:
-    return {} if lock is None else {LOCK_LABEL: digest_of(lock)}
+def _label(text: str | None, name: str = LOCK_LABEL) -> dict[str, str]:
+    return {} if text is None else {name: digest_of(text)}
 
 
 def _unheard(_: object) -> None:
-    """A label is no step that people would want to know of."""
+    """It is no step that people would want to know of."""

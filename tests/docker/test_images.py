@@ -300,6 +300,17 @@ def test_a_step_that_takes_too_much_memory_is_out_of_memory(workshop: Workshop) 
         workshop.build(limits=BuildLimits(memory=150_000_000))
 
 
+def test_a_step_that_writes_too_much_is_ended_and_another_one_is_not(workshop: Workshop) -> None:
+    fill = "head -c 100000000 /dev/zero > /fill; exec tail -f /dev/null"
+    workshop.write({"Dockerfile": f"FROM {BASE}\nUSER root\nRUN echo {workshop.nonce} > /little\nRUN {fill}\n"})
+    with pytest.raises(NoSpace, match=r"wrote more than the 0\.1 GB that a step may") as caught:
+        workshop.build(limits=BuildLimits(disk=90_000_000))
+    assert "/fill" in caught.value.details["step"]
+    within = f"head -c 80000000 /dev/zero > /{workshop.nonce}; sleep 3"
+    workshop.write({"Dockerfile": f"FROM {BASE}\nUSER root\nRUN {within}\n"})
+    assert workshop.build(limits=BuildLimits(disk=90_000_000)).size > 80_000_000
+
+
 def test_a_full_disk_is_told_with_numbers(workshop: Workshop) -> None:
     with pytest.raises(NoSpace, match=r"GiB are free on the engine's disk, .* GiB must stay free"):
         workshop.build(limits=BuildLimits(free_bytes=2**60))

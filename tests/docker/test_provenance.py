@@ -126,7 +126,9 @@ def test_an_image_without_anything_of_its_own_has_the_lock_of_the_base(
     assert "org.binder.lock" not in labels(engine, foreign)
 
 
-def test_a_bill_of_materials_is_valid_and_names_what_is_installed(suite: Suite, git: GitServer) -> None:
+def test_a_bill_of_materials_is_valid_names_what_is_installed_and_comes_with_the_image(
+    suite: Suite, git: GitServer, engine: docker.DockerClient
+) -> None:
     source = git.create("own/bill", {"requirements.txt": f"tinynetrc==1.3.1\n# bill {NONCE}\n", "apt.txt": "tree\n"})
     build = suite.completed(source.url, within=240, sbom=True)
     document = suite.client.build.sbom(build.name).document
@@ -135,7 +137,14 @@ def test_a_bill_of_materials_is_valid_and_names_what_is_installed(suite: Suite, 
     assert found["pkg:pypi/tinynetrc@1.3.1"] == "1.3.1"
     assert any(each.startswith("pkg:deb/debian/tree@") for each in found)
     assert any(each.startswith("pkg:deb/debian/libc6@") for each in found)
-    assert document["metadata"]["component"]["bom-ref"] == build.image
+    command = ["cat", "/usr/local/share/binder/sbom.cdx.json"]
+    inside = engine.containers.run(str(build.image), command, remove=True, network_mode="none")
+    assert json.loads(inside) == document
+    assert labels(engine, build)["org.binder.sbom"] == f"sha256:{hashlib.sha256(inside).hexdigest()}"
+    described = document["metadata"]["component"]["bom-ref"]
+    assert described.startswith("sha256:")
+    named = {"dangling": True, "label": f"org.binder.name={build.name}"}
+    assert not engine.images.list(all=True, filters=named), "the image that it was put on stays behind, without a name"
     again = suite.completed(source.url, sbom=True, force=False)
     assert again.cached
     assert suite.client.build.sbom(build.name).document == document

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 from binder_protocol.errors import Interrupted
 from binder_protocol.models import Build, BuildPhase, BuildStatus
 from tests.support.building import BuildProcess, Suite, build_process, build_suite, left_in, registry, silent_server
+from tests.support.engine import engine_program
 from tests.support.eventually import eventually
 from tests.support.git_server import GitServer, git_server
 
@@ -210,3 +212,14 @@ def test_below_the_watermark_no_build_starts_and_old_images_go_first(
         assert refused.failure.type == "no-space"
         assert images_of(engine, old.name) == [new.image], "the newest good image of a name stays"
         assert suite.client.registry.fetch(new.name).image == new.image
+
+
+def test_a_full_disk_costs_what_nobody_needs_and_nothing_else() -> None:
+    if engine_program() is None:
+        pytest.skip("docker: there is no program of the engine to start another one")
+    # Its cache is emptied, so it is an engine of its own; and two don't get along in one network.
+    command = ["unshare", "--net", "--", sys.executable, "-m", "tests.faults.full_disk"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    told = [line for line in done.stdout.splitlines() if "[" not in line]
+    assert told == ["the cache is trimmed to its size", "what isn't needed is gone, and what runs or is new is there"]
