@@ -59,12 +59,7 @@ def launch(identity: str) -> Launch:
 def create(kubeconfig: Path, namespace: str, count: int, threads: int, prefix: str) -> float:
     """Seconds until all are created."""
     where, numbers = upstream(kubeconfig), itertools.count()
-    site, lock = (
-        Site(
-            suite="floor", namespace=namespace, entrance=Entrance(controller="nginx", guard_url="http://127.0.0.1:8084")
-        ),
-        threading.Lock(),
-    )
+    site, lock = Site(suite="floor", namespace=namespace, entrance=Entrance(controller="nginx")), threading.Lock()
 
     def work() -> None:
         creator = Creator(where, site)

@@ -9,7 +9,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -17,7 +17,7 @@ from typing import Any
 
 from binder_build.build_files import network_context, written_secrets
 from binder_build.build_secrets import BuildSecrets
-from binder_build.buildx import Buildx, is_recent, version_of
+from binder_build.buildx import Buildx, Output, is_recent, version_of
 from binder_build.cgroup import StepGroups, StepLimits
 from binder_build.engine import Engine
 from binder_build.failures import Evidence, explain
@@ -53,7 +53,10 @@ class BuildLimits:
 
 @dataclass(frozen=True, slots=True)
 class BuildJob:
-    """One build: what of, and the private directory `work` for the files it takes."""
+    """One build: what of, and the private directory `work` for the files it takes.
+
+    `base`: where in a registry the recipe's base image is, for a builder that doesn't have it.
+    """
 
     context: Path
     recipe: Recipe
@@ -67,6 +70,8 @@ class BuildJob:
     environment: str | None = None
     secrets: BuildSecrets = field(default_factory=BuildSecrets)
     cache: str | None = None
+    output: Output = Output.ENGINE
+    base: str | None = None
 
     @property
     def metadata(self) -> Path:
@@ -98,17 +103,39 @@ class Following:
                 self.on_event(event)
 
 
+Guard = Callable[[int], AbstractContextManager[Callable[[], None]]]
+
+
+def _unguarded(_: int) -> AbstractContextManager[Callable[[], None]]:
+    return nullcontext(lambda: None)
+
+
 class Builder:
     """Builds on `engine`; `name` is one of buildx's builders (None: the engine's own); `parallel` run at once."""
 
     def __init__(
-        self, engine: Engine, *, name: str | None, buildx: Sequence[str], network: BuildNetwork, parallel: int
+        self,
+        engine: Engine,
+        *,
+        name: str | None,
+        buildx: Sequence[str],
+        network: BuildNetwork,
+        parallel: int,
+        environ: Mapping[str, str] | None = None,
+        guard: Guard = _unguarded,
     ) -> None:
+        """`environ`: the variables buildx is told of, where not those of this process.
+
+        `guard` is entered for each build with buildx's process id; what it gives is called while that runs, and may
+        end it.
+        """
         self._engine = engine
         self._name = name
         self._command = tuple(buildx)
         self._network = network
         self._parallel = parallel
+        self._environ = environ
+        self._guard = guard
         self._groups = StepGroups()
         self._disk = StepDisk(self._groups)
 
@@ -130,12 +157,13 @@ class Builder:
         """Raises the tree below `BuildFailed`, `EngineError`, `Cancelled`; then nothing of the build runs on."""
         self._check_room(job.limits)
         redact = job.secrets.redactor()
-        progress = Progress(titles(job.recipe, job.environment), redact)
+        progress = Progress(titles(job.recipe, job.environment, job.base), redact)
         following = Following(on_event, progress, Records(redact), cancel)
         make = self._with_buildx if self.has_buildx else self._with_classic
         with self._group(job.limits) as group:
             if group is None and (job.limits.memory or job.limits.cpus):
-                on_event(Note("this engine gives the steps of a build no limits of memory and CPU"))
+                whose = "this engine" if self._name is None else f"the builder {self._name}"
+                on_event(Note(f"{whose} gives the steps of a build no limits of memory and CPU"))
             try:
                 code = make(job, following, group)
             except DeadlinePassed:
@@ -183,24 +211,26 @@ class Builder:
             epoch=job.epoch,
             no_cache=job.no_cache,
             cache=job.cache,
+            output=job.output,
         )
         process = subprocess.Popen(
             [*self._command, *run.arguments()],
             cwd=job.work,
-            env=run.environment(self._engine.host if self._name is None else None),
+            env=run.environment(self._engine.host if self._name is None else None, self._environ),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             start_new_session=True,
         )
-        return follow(
-            process,
-            seconds=job.limits.seconds,
-            cancel=following.cancel,
-            on_error=following.feed,
-            watch=lambda: self._tick(job.limits),
-            grace=_GRACE_SECONDS,
-        )
+        with self._guard(process.pid) as check:
+            return follow(
+                process,
+                seconds=job.limits.seconds,
+                cancel=following.cancel,
+                on_error=following.feed,
+                watch=lambda: self._tick(job.limits, check),
+                grace=_GRACE_SECONDS,
+            )
 
     def _with_classic(self, job: BuildJob, following: Following, _group: str | None) -> int:
         memory = job.limits.memory
@@ -221,10 +251,11 @@ class Builder:
             described, following, seconds=job.limits.seconds, watch=lambda: self._check_room(job.limits)
         )
 
-    def _tick(self, limits: BuildLimits) -> None:
+    def _tick(self, limits: BuildLimits, check: Callable[[], None]) -> None:
+        check()
         self._check_room(limits)
         self._groups.apply(limits.of_steps)
-        if limits.disk is not None and self._engine.disk is not None:
+        if self._name is None and limits.disk is not None and self._engine.disk is not None:
             self._disk.hold(limits.disk, self._engine.disk)
 
     def _check_room(self, limits: BuildLimits) -> None:
@@ -250,12 +281,13 @@ def _contexts(network: Mapping[str, Path], job: BuildJob) -> dict[str, str]:
     """The named contexts of a build; one that has the name of a stage takes its place."""
     environment = {ENVIRONMENT_STAGE: f"docker-image://{job.environment}"} if job.environment else {}
     root = {REPOSITORY_CONTEXT: str(job.context)} if job.recipe.context else {}
-    return {name: str(place) for name, place in network.items()} | environment | root
+    base = {job.recipe.base.reference.removesuffix(":latest"): f"docker-image://{job.base}"} if job.base else {}
+    return {name: str(place) for name, place in network.items()} | base | environment | root
 
 
-def titles(recipe: Recipe, environment: str | None = None) -> dict[str, str]:
+def titles(recipe: Recipe, environment: str | None = None, base: str | None = None) -> dict[str, str]:
     """The ends of BuildKit's names of the recipe's steps, and our title for each."""
-    found = {f"FROM docker.io/library/{recipe.base.reference}": "base image"} if recipe.steps else {}
+    found = {base or f"FROM docker.io/library/{recipe.base.reference}": "base image"} if base or recipe.steps else {}
     if environment:
         found[environment] = "environment image"
     for step in recipe.steps:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from binder_build.admission import subject_of, to_join
 from binder_build.credential_store import CredentialStore
 from binder_build.documents import Document, Documents
-from binder_build.images import Images
+from binder_build.image_store import ImageStore
 from binder_build.metrics import BuildMetrics
 from binder_build.queue import Waiting, position
 from binder_build.recipes import Recipes
@@ -26,6 +26,7 @@ from binder_protocol.models import Build, BuildRequest, BuildStatus, Lock, Sbom
 
 CANCEL_SECONDS = 5.0
 """How long a request to cancel waits for the end."""
+_LOOK_SECONDS = 0.1
 
 
 class Builds:
@@ -39,7 +40,7 @@ class Builds:
         resolver: Resolver,
         credentials: CredentialStore,
         recipes: Recipes,
-        images: Images,
+        images: ImageStore,
         templates: Templates,
         workers: Workers,
         runner: Runner,
@@ -141,14 +142,17 @@ class Builds:
         Returns once nothing of them is left, or after CANCEL_SECONDS, when the status still says `running`.
         """
         self.attempt(name)
+        deadline = time.monotonic() + CANCEL_SECONDS
         ends: list[threading.Event] = []
         for attempt in self._store.ask_cancel(name):
             if attempt.status is BuildStatus.QUEUED:
                 self._runner.cancelled_in_queue(attempt)
             else:
                 ends.append(self._workers.cancel(attempt))
-        _all_set(ends, CANCEL_SECONDS)
-        return self.status(name)
+        _all_set(ends, deadline)
+        while not (build := self.status(name)).status.ended and time.monotonic() < deadline:
+            threading.Event().wait(_LOOK_SECONDS)  # another service runs it, and looks for orders now and then
+        return build
 
     def _finished(self, subject: Subject, recipe: str) -> Attempt | None:
         """The attempt whose image is still there and is what the template launches."""
@@ -168,7 +172,6 @@ class Builds:
         return [each.build(position(each.id, waiting, running)) for each in attempts]
 
 
-def _all_set(events: Iterable[threading.Event], seconds: float) -> None:
-    deadline = time.monotonic() + seconds
+def _all_set(events: Iterable[threading.Event], deadline: float) -> None:
     for event in events:
         event.wait(max(0.0, deadline - time.monotonic()))

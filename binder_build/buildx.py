@@ -6,12 +6,22 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import Enum, auto
 from pathlib import Path
 
 MIN_VERSION = (0, 13)  # the first with --progress=rawjson
 _KEPT = re.compile(
-    r"PATH|HOME|TMPDIR|DOCKER_(HOST|CONFIG|CONTEXT|CERT_PATH|TLS_VERIFY)|BUILDX_(CONFIG|BUILDER)|KUBECONFIG|SSL_CERT_.*"
+    r"PATH|HOME|TMPDIR|DOCKER_(HOST|CONFIG|CONTEXT|CERT_PATH|TLS_VERIFY)|BUILDX_(CONFIG|BUILDER)|KUBECONFIG|KUBERNETES_SERVICE_(HOST|PORT)"
+    r"|SSL_CERT_.*"
 )
+
+
+class Output(Enum):
+    """Where the image goes to; a plain registry speaks HTTP without TLS."""
+
+    ENGINE = auto()
+    REGISTRY = auto()
+    PLAIN_REGISTRY = auto()
 
 
 @dataclass(frozen=True)
@@ -33,19 +43,19 @@ class Buildx:
     no_cache: bool = False
     target: str | None = None
     cache: str | None = None
+    output: Output = Output.ENGINE
 
     def arguments(self) -> list[str]:
         """What follows the words of the command, such as `docker buildx`."""
         words = [
             "build",
             "--progress=rawjson",
-            "--load",
             "--file",
             str(self.dockerfile),
             "--metadata-file",
             str(self.metadata),
         ]
-        words += ["--tag", self.tag]
+        words += _output(self.output, self.tag)
         given = {"--builder": self.builder, "--cgroup-parent": self.cgroup_parent, "--target": self.target}
         for option, value in given.items():
             words += [option, value] if value else []
@@ -80,6 +90,13 @@ class Buildx:
         if self.epoch is not None:
             kept["SOURCE_DATE_EPOCH"] = str(self.epoch)
         return kept
+
+
+def _output(output: Output, tag: str) -> list[str]:
+    if output is Output.ENGINE:
+        return ["--load", "--tag", tag]
+    plain = ",registry.insecure=true" if output is Output.PLAIN_REGISTRY else ""
+    return ["--output", f"type=image,name={tag},push=true{plain}"]
 
 
 def _cache(reference: str, builder: str | None) -> list[str]:

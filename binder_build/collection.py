@@ -12,7 +12,7 @@ from pathlib import Path
 import structlog
 
 from binder_build.environments import EnvironmentImage, EnvironmentStore
-from binder_build.images import Images
+from binder_build.image_store import ImageStore
 from binder_build.records import Attempt
 from binder_build.store import AttemptStore
 from binder_client.client import Client
@@ -80,7 +80,7 @@ class Collection:
         self,
         store: AttemptStore,
         environments: EnvironmentStore,
-        images: Images,
+        images: ImageStore,
         used: Callable[[], Usage],
         *,
         state: Path,
@@ -125,6 +125,8 @@ class Collection:
         # Before the images: a layer is gone only with the last that has it.
         if self._free() < self._min_free and (freed := self._images.prune_cache(0, unused_seconds=_IN_USE_SECONDS)):
             yield f"{freed >> 20} MiB of build steps that weren't used lately were removed"
+        if not self._images.on_machine:
+            return
         for attempt in removable(self._store.with_images(), self._use(), self._keep):
             if self._free() >= self._min_free:
                 return

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Protocol
 
 from binder_build.build_secrets import NO_SECRETS, BuildSecrets
+from binder_build.builder import BuildLimits
 from binder_build.environments import EnvironmentStore
-from binder_build.images import BuildLimits, Images
+from binder_build.image_store import ImageStore
 from binder_build.progress import Event, Note
 from binder_plan.dockerfile import ENVIRONMENT_STAGE
 from binder_plan.recipe import ENVIRONMENT_LABEL, Recipe
@@ -29,7 +30,7 @@ class Render(Protocol):
 
 @dataclass(frozen=True)
 class Workbench:
-    """What an image is built with, besides its recipe."""
+    """What an image is built with, besides its recipe. `repository`: whose build it is."""
 
     context: Path
     limits: BuildLimits
@@ -37,6 +38,7 @@ class Workbench:
     on_event: Callable[[Event], None]
     cancel: threading.Event | None
     secrets: BuildSecrets = NO_SECRETS
+    repository: str = ""
 
 
 class _Answer(Enum):
@@ -48,16 +50,23 @@ class _Answer(Enum):
 
 
 class EnvironmentImages:
-    """Those of one engine; where there is a `registry`, all engines that push there share theirs.
+    """Those of one store, as `repository`; where there is a `registry`, all engines that push there share theirs.
 
     What is found in the registry is trusted as what is found on the engine: who may push there is the operator's say.
     """
 
     def __init__(
-        self, images: Images, store: EnvironmentStore, *, registry: str | None = None, push_seconds: float = 1_800.0
+        self,
+        images: ImageStore,
+        store: EnvironmentStore,
+        *,
+        repository: str = ENVIRONMENTS,
+        registry: str | None = None,
+        push_seconds: float = 1_800.0,
     ) -> None:
         self._images = images
         self._store = store
+        self._repository = repository
         self._registry = registry
         self._push_seconds = push_seconds
 
@@ -70,17 +79,17 @@ class EnvironmentImages:
 
     def is_ready(self, key: str) -> bool:
         """Whether the environment of that key has its image here."""
-        return self._images.has_buildx() and self._images.exists(f"{ENVIRONMENTS}:{key}")
+        return self._images.has_buildx() and self._images.exists(f"{self._repository}:{key}")
 
     def ensure(self, recipe: Recipe, render: Render, bench: Workbench) -> tuple[Recipe, str | None]:
         """The recipe to go on with and the name of its environment's image; None where it has none of its own.
 
-        Raises as `Images.build`.
+        Raises as `ImageStore.build`.
         """
         if recipe.environment is None or not self._images.has_buildx():
             return recipe, None
         key = recipe.environment.key
-        reference = f"{ENVIRONMENTS}:{key}"
+        reference = f"{self._repository}:{key}"
         if not bench.no_cache and self._images.exists(reference):
             bench.on_event(Note(f"the environment {key[:12]} is there already: nothing is installed"))
             self._store.use(key, reference)
@@ -142,4 +151,5 @@ class EnvironmentImages:
             cancel=bench.cancel,
             target=ENVIRONMENT_STAGE,
             secrets=bench.secrets,
+            repository=bench.repository,
         )

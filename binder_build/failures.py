@@ -37,6 +37,10 @@ _ENTITLEMENT = re.compile(r"entitlement|security\.insecure|network\.host", re.I)
 _ENGINE = re.compile(
     r"cannot connect to the docker daemon|error during connect|error reading from server|EOF$|no builder", re.I
 )
+_EXPORTING = "exporting to image"
+_PUSHING = re.compile(
+    r"failed to (?:push|authorize|do request|fetch)|unexpected status|dial tcp|server gave HTTP", re.I
+)
 _NO_STEP = re.compile(r"failed to create endpoint|OCI runtime create failed|failed to mount|no free address", re.I)
 _INSTALLING = re.compile(
     r"\b(?:pip3?|uv|uvx|poetry|pipenv|conda|mamba|micromamba|apt|apt-get|apk|dnf|yum|npm|yarn|pnpm|gem|bundle|cargo|go"
@@ -169,8 +173,13 @@ def _of_host(evidence: Evidence, failure: Failure, text: str) -> BuildFailed | U
         return EngineError(
             "the Docker engine could not start a step", suggestions=("on the host: binder-control doctor",)
         )
+    if failure.step == _EXPORTING and _PUSHING.search(failure.error):
+        return EngineError(
+            f"the image could not be pushed: {failure.error}"[:500],
+            suggestions=("operator: see that the registry takes the login of the build service, and has room",),
+        )
     if not failure.step and _ENGINE.search(text):
-        return EngineError("the Docker engine ended the build")
+        return EngineError("the builder ended the build")
     return None
 
 

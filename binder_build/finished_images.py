@@ -10,7 +10,7 @@ from pathlib import Path
 
 from binder_build.documents import Document, Documents
 from binder_build.environment_images import Workbench
-from binder_build.images import BuiltImage, Images
+from binder_build.image_store import BuiltImage, ImageStore
 from binder_build.inventory import bill_of_materials, components_of, digest_of, lock_of
 from binder_build.progress import Note
 from binder_build.records import Attempt
@@ -46,10 +46,10 @@ class Work:
 
 
 class FinishedImages:
-    """Those of one engine."""
+    """Those of one store."""
 
     def __init__(
-        self, images: Images, documents: Documents, *, cache: str | None = None, push_seconds: float = 1_800.0
+        self, images: ImageStore, documents: Documents, *, cache: str | None = None, push_seconds: float = 1_800.0
     ) -> None:
         """`cache`: where in a registry the steps are kept, for other hosts."""
         self._images = images
@@ -58,16 +58,16 @@ class FinishedImages:
         self._push_seconds = push_seconds
 
     def build(self, work: Work, bench: Workbench, attempt: Attempt) -> BuiltImage:
-        """Builds it, and keeps what the attempt shall know. Raises as `Images.build`."""
+        """Builds it, and keeps what the attempt shall know. Raises as `ImageStore.build`."""
         own = bool(work.recipe.steps)
-        lock = None if work.installs or not own else self._lock(work.environment or work.recipe.base.reference)
+        lock = None if work.installs or not own else self._lock(bench, work.environment or work.recipe.base.reference)
         cache = self._cache_of(work, bench, attempt)
         image = self._image(work, bench, lock, cache)
         if cache is not None and self._images.shares_by_image:
             self._share(image, cache, bench)
         unlabelled = lock is None
         if lock is None:
-            lock = self._lock(image.id, base=own)
+            lock = self._lock(bench, image.id, base=own)
         if lock is not None:
             self._documents.keep(attempt, Document.LOCK, lock)
         bill = self._bill(work, bench, attempt, image) if attempt.subject.request.options.sbom else None
@@ -75,8 +75,8 @@ class FinishedImages:
             return image
         return self._completed(work, bench, image, lock, bill)
 
-    def _lock(self, reference: str, *, base: bool = True) -> str | None:
-        with self._images.files(reference) as files:
+    def _lock(self, bench: Workbench, reference: str, *, base: bool = True) -> str | None:
+        with self._images.files(reference, repository=bench.repository) as files:
             return lock_of(files, base=base)
 
     def _cache_of(self, work: Work, bench: Workbench, attempt: Attempt) -> str | None:
@@ -113,6 +113,7 @@ class FinishedImages:
             environment=work.environment,
             secrets=bench.secrets,
             cache=cache,
+            repository=bench.repository,
         )
 
     def _completed(
@@ -137,13 +138,14 @@ class FinishedImages:
                 epoch=work.committed_at,
                 on_event=_unheard,
                 cancel=bench.cancel,
+                repository=bench.repository,
             )
         if made.id != image.id:
             self._images.remove(image.id)  # it has lost its name, and nobody would find it again
         return made
 
     def _bill(self, work: Work, bench: Workbench, attempt: Attempt, image: BuiltImage) -> str:
-        with self._images.files(image.id) as files:
+        with self._images.files(image.id, repository=bench.repository) as files:
             found = components_of(files)
         commit = work.labels["org.binder.commit"]
         text = bill_of_materials(image.id, attempt.name, commit, work.committed_at, version(), found)

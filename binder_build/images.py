@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import re
 import tempfile
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,26 +15,12 @@ from binder_build.build_secrets import NO_SECRETS, BuildSecrets
 from binder_build.builder import Builder, BuildJob, BuildLimits, OnEvent
 from binder_build.engine import Engine
 from binder_build.image_files import ImageFiles, opened
+from binder_build.image_store import BuiltImage, image_of, refuse_labels
 from binder_build.network import BuildNetwork
 from binder_build.progress import Note
 from binder_build.transfers import Transfer, said
-from binder_plan.recipe import DEFAULT_PORT, Base, Recipe
+from binder_plan.recipe import Base, Recipe
 from binder_protocol.errors import EngineError, InvalidRepository
-
-# Docker hands an image's labels on to its containers: with these one could pretend to be another application.
-_RESERVED = re.compile(r"(?:traefik|org\.binder)\.", re.I)
-
-
-@dataclass(frozen=True, slots=True)
-class BuiltImage:
-    """An image on the engine. `port` is the first it exposes; `command` None where it states none itself."""
-
-    id: str
-    size: int
-    port: int
-    command: tuple[str, ...] | None
-    user: str
-    labels: Mapping[str, str]
 
 
 class Images:
@@ -92,16 +76,9 @@ class Images:
         environment: str | None = None,
         secrets: BuildSecrets = NO_SECRETS,
         cache: str | None = None,
+        repository: str = "",  # noqa: ARG002 - a store with one builder
     ) -> BuiltImage:
-        """Builds `recipe` on `context`, names the image `tag`, and labels it.
-
-        `target`: up to that stage of the Dockerfile alone; `environment`: the image that takes the place of the stage
-        of that name. `secrets` reach its steps, and neither its image nor what is told of it. `cache` is where a
-        registry keeps steps for other hosts; see `shares_by_image`.
-
-        `on_event` is called from this thread, in order; what it raises ends the build. `epoch` (Unix seconds) dates the
-        image. Raises the tree below `BuildFailed`, `EngineError`, `Cancelled`; then nothing of the build runs on.
-        """
+        """As `ImageStore.build`; the engine has one builder, whoever's `repository` it is."""
         with self._workspace() as work:
             everything = {**recipe.labels, **labels}
             limits = limits or BuildLimits()
@@ -112,7 +89,11 @@ class Images:
             # An image's id is its configuration's digest, or its manifest's in an engine with containerd's image store.
             digests = (said(job.metadata, f"containerimage.{kind}") for kind in ("config.digest", "digest"))
             image = self.inspect(next((digest for digest in digests if digest and self.exists(digest)), tag))
-        self._refuse_labels(image, everything, recipe.base, tag)
+        try:
+            refuse_labels(image, everything, self.inspect(recipe.base.reference).labels)
+        except InvalidRepository:
+            self.remove(tag)
+            raise
         return image
 
     def push(
@@ -158,12 +139,13 @@ class Images:
     def inspect(self, reference: str) -> BuiltImage:
         """The image of this id or name. Raises `EngineError`, also where there is none."""
         try:
-            return _image(self._facts(reference))
+            facts = self._facts(reference)
         except ImageNotFound:
             raise EngineError("the image is gone from the engine", suggestions=("build again",)) from None
+        return image_of(str(facts["Id"]), int(facts.get("Size") or 0), facts.get("Config") or {})
 
-    def files(self, reference: str) -> AbstractContextManager[ImageFiles]:
-        """The files of the image of this id or name, to be read. Raises `EngineError`, also where there is none."""
+    def files(self, reference: str, *, repository: str = "") -> AbstractContextManager[ImageFiles]:  # noqa: ARG002
+        """As `ImageStore.files`."""
         return opened(self._engine, reference)
 
     def tag(self, image: str, reference: str) -> None:
@@ -192,45 +174,21 @@ class Images:
         """Where the engine keeps images, if this machine can see that. Raises `EngineError`."""
         return self._engine.disk
 
+    @property
+    def on_machine(self) -> bool:
+        """An engine elsewhere is asked for room all the same."""
+        return True
+
     def _facts(self, reference: str) -> Mapping[str, Any]:
         with self._engine.api() as client:
             found: Mapping[str, Any] = client.inspect_image(reference)
             return found
-
-    def _refuse_labels(self, image: BuiltImage, given: Mapping[str, str], base: Base, tag: str) -> None:
-        """Raises `InvalidRepository` where the image has labels of Binder's or Traefik's that didn't come from us."""
-        inherited = self.inspect(base.reference).labels
-        foreign = [
-            name
-            for name, value in image.labels.items()
-            if _RESERVED.match(name) and value not in (given.get(name), inherited.get(name))
-        ]
-        if foreign:
-            self.remove(tag)
-            raise InvalidRepository(
-                f"the image carries labels that are Binder's own: {', '.join(sorted(foreign))}"[:300],
-                suggestions=("build from an image without them",),
-            )
 
     @contextmanager
     def _workspace(self) -> Iterator[Path]:
         self._work.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix="build-", dir=self._work) as place:
             yield Path(place)
-
-
-def _image(facts: Mapping[str, Any]) -> BuiltImage:
-    config = facts.get("Config") or {}
-    ports = sorted(int(each.partition("/")[0]) for each in (config.get("ExposedPorts") or {}))
-    command = [*(config.get("Entrypoint") or []), *(config.get("Cmd") or [])]
-    return BuiltImage(
-        id=str(facts["Id"]),
-        size=int(facts.get("Size") or 0),
-        port=ports[0] if ports else DEFAULT_PORT,
-        command=tuple(command) or None,
-        user=str(config.get("User") or ""),
-        labels=config.get("Labels") or {},
-    )
 
 
 __all__ = ["BuildLimits", "BuiltImage", "Images"]

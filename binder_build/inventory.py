@@ -13,7 +13,7 @@ from email.parser import HeaderParser
 from typing import Any
 from urllib.parse import quote
 
-from binder_build.image_files import ImageFiles
+from binder_build.image_store import Files
 from binder_plan.recipe import ENVIRONMENT
 
 LOCK = f"{ENVIRONMENT}/share/binder/lock.txt"
@@ -48,7 +48,7 @@ class Component:
         return f"pkg:{self.kind}/{namespace}{quote(name, safe='')}@{quote(self.version, safe='')}{qualifier}"
 
 
-def lock_of(files: ImageFiles, *, base: bool) -> str | None:
+def lock_of(files: Files, *, base: bool) -> str | None:
     """The lock of an image, a requirement a line; `base`: where it has none, that of the base it stands on."""
     found = files.read(LOCK, _MAX_LOCK)
     if found is None and base:
@@ -65,7 +65,7 @@ def digest_of(text: str) -> str:
     return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
 
 
-def components_of(files: ImageFiles) -> list[Component]:
+def components_of(files: Files) -> list[Component]:
     """Debian's packages, and what is in the Python environment, in their order."""
     found = set(_debian(files.read(DPKG_STATUS, _MAX_STATUS) or b""))
 

@@ -13,7 +13,9 @@ from pydantic import SecretStr
 
 from binder_build.addresses import AddressPolicy
 from binder_build.api import BuildApi
+from binder_build.builder import BuildLimits
 from binder_build.builds import Builds
+from binder_build.chosen_images import chosen_images
 from binder_build.collection import Collection, usage
 from binder_build.credential_file import CredentialFile
 from binder_build.credential_store import CredentialStore
@@ -22,10 +24,10 @@ from binder_build.environment_images import EnvironmentImages
 from binder_build.environments import EnvironmentStore
 from binder_build.finished_images import FinishedImages
 from binder_build.home_lock import HomeLock
-from binder_build.images import BuildLimits, Images
 from binder_build.keyring import Keyring
 from binder_build.leases import Leases
 from binder_build.log import Logs
+from binder_build.log_archive import LogArchive
 from binder_build.metrics import BuildMetrics
 from binder_build.network import BuildNetwork
 from binder_build.pipeline import Adapters, Limits
@@ -35,6 +37,7 @@ from binder_build.repository import Repository
 from binder_build.resolver import Resolver
 from binder_build.runner import Runner
 from binder_build.settings import BuildSettings, completed
+from binder_build.shared_logs import SharedLogs
 from binder_build.source import FetchLimits, Revision, Source
 from binder_build.ssh import Ssh
 from binder_build.store import AttemptStore
@@ -68,7 +71,8 @@ def build_app(settings: BuildSettings) -> FastAPI:
     documents = Documents(database)
     run = uuid.uuid4().hex
     leases = Leases(database, place=f"{socket.gethostname()}:{state}", run=run, seconds=settings.lease_seconds)
-    logs = Logs(state / "logs", limit=settings.log_bytes)
+    shared = SharedLogs(state / "logs", LogArchive(database), limit=settings.log_bytes) if database.shared else None
+    logs = shared or Logs(state / "logs", limit=settings.log_bytes)
 
     policy = AddressPolicy(settings.allow_hosts)
     ssh = Ssh(key=settings.ssh_key, known_hosts=settings.known_hosts, learned=state / "known_hosts")
@@ -76,13 +80,16 @@ def build_app(settings: BuildSettings) -> FastAPI:
     keyring = Keyring(settings.credentials_key or state / "credentials.key")
     credentials = CredentialStore(database, keyring, CredentialFile(settings.credentials_file))
     network = _network(settings)
-    images = Images(
-        work, host=settings.docker_host, builder=settings.builder, network=network, parallel=settings.workers
-    )
+    chosen = chosen_images(settings, work, network)
+    images = chosen.store
     recipes = Recipes(images, settings.base_image, _plan_settings(settings, network, policy))
     environments = EnvironmentStore(database)
     environment_images = EnvironmentImages(
-        images, environments, registry=settings.registry, push_seconds=settings.push_seconds
+        images,
+        environments,
+        repository=chosen.environments,
+        registry=chosen.shared,
+        push_seconds=settings.push_seconds,
     )
     templates = Templates(client)
     collection = Collection(
@@ -167,8 +174,9 @@ def build_app(settings: BuildSettings) -> FastAPI:
             ],
             resources=[
                 HomeLock(state, work),
-                Closing(images.close),
+                *chosen.resources,
                 Closing(client.close),
+                *([shared] if shared is not None else []),
                 resolver,
                 planner,
                 workers,
@@ -221,23 +229,11 @@ def _plan_settings(settings: BuildSettings, network: BuildNetwork, policy: Addre
         index_secret=network.index_secret,
         allow_remote_add=settings.allow_remote_add,
         registry_allowed=policy.allows_literal,
-        mirrors=_mirrors(settings),
+        mirrors=settings.mirrors,
         managed_pythons=settings.managed_pythons,
         max_memory=settings.max_memory,
         max_cpu=settings.max_cpu,
     )
-
-
-def _mirrors(settings: BuildSettings) -> dict[str, str]:
-    found = {
-        "python": settings.python_mirror,
-        "python-downloads": settings.python_downloads,
-        "conda": settings.conda_channel_alias,
-        "cran": settings.cran_mirror,
-        "julia": settings.julia_mirror,
-        "npm": settings.npm_registry,
-    }
-    return {name: address for name, address in found.items() if address is not None}
 
 
 def _secret(value: SecretStr | None) -> str | None:

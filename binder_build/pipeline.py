@@ -10,13 +10,14 @@ from functools import cached_property, partial
 from pathlib import Path
 
 from binder_build.build_secrets import BuildSecrets
+from binder_build.builder import BuildLimits
 from binder_build.collection import Collection
 from binder_build.credential_store import CredentialStore
 from binder_build.dates import bounded, date_files
 from binder_build.documents import Documents
 from binder_build.environment_images import EnvironmentImages, Render, Workbench
 from binder_build.finished_images import FinishedImages, Work
-from binder_build.images import BuildLimits, BuiltImage, Images
+from binder_build.image_store import BuiltImage, ImageStore
 from binder_build.job import Job
 from binder_build.recipes import Recipes
 from binder_build.recorder import Recorder
@@ -53,7 +54,7 @@ class Adapters:
     source: Source
     credentials: CredentialStore
     recipes: Recipes
-    images: Images
+    images: ImageStore
     environments: EnvironmentImages
     finishing: FinishedImages
     collection: Collection
@@ -163,6 +164,7 @@ class Pipeline:
                 on_event=self._recorder.progress,
                 cancel=self._job.cancel,
                 secrets=self._secrets,
+                repository=self._repository.url,
             )
             render = self._render(checkout, revision)
             recipe, environment = self._adapters.environments.ensure(recipe, render, bench)

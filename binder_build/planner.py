@@ -13,7 +13,7 @@ from pathlib import Path
 from binder_build.admission import subject_of
 from binder_build.credential_store import CredentialStore
 from binder_build.environment_images import EnvironmentImages
-from binder_build.images import Images
+from binder_build.image_store import ImageStore
 from binder_build.process import Cancelled
 from binder_build.recipes import Recipes
 from binder_build.repository import Repository, parse_repository
@@ -34,7 +34,7 @@ class Planner:
         self,
         *,
         store: AttemptStore,
-        images: Images,
+        images: ImageStore,
         source: Source,
         credentials: CredentialStore,
         recipes: Recipes,

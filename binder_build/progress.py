@@ -18,14 +18,19 @@ from datetime import datetime
 from typing import Any, Literal
 
 from binder_build.build_secrets import NOTHING_SECRET, Redactor
-from binder_plan.dockerfile import ENVIRONMENT_STAGE, NETWORK_CONTEXT
+from binder_plan.dockerfile import BASE_NAME, ENVIRONMENT_STAGE, NETWORK_CONTEXT
 
 MAX_LINE = 4_000
 MAX_LINES_OF_STEP = 20_000
 MAX_RECORD = 4_000_000
 _MAX_NAME = 300
 # The builder's own errands: its files and ours brought to it. People see those that fail.
-_OWN_STEPS = ("[internal] ", f"[context {NETWORK_CONTEXT}] ", f"[context {ENVIRONMENT_STAGE}] load metadata ")
+_OWN_STEPS = (
+    "[internal] ",
+    f"[context {NETWORK_CONTEXT}] ",
+    f"[context {ENVIRONMENT_STAGE}] load metadata ",
+    f"[context {BASE_NAME}] load metadata ",
+)
 # A cache that isn't there, or can't be written, is no failure of the build.
 _CACHE_STEPS = ("importing cache manifest from ", "exporting cache to ", "inferred cache manifest type")
 

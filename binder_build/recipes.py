@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from binder_build.build_secrets import NO_SECRETS, BuildSecrets
-from binder_build.images import Images
+from binder_build.image_store import ImageStore
 from binder_build.records import Subject
 from binder_build.repository import Repository
 from binder_build.source import Revision
@@ -32,7 +32,7 @@ VERSION = 3
 class Recipes:
     """Recipes on the base image of that name, by the buildpacks that are installed."""
 
-    def __init__(self, images: Images, base: str, plan: PlanSettings) -> None:
+    def __init__(self, images: ImageStore, base: str, plan: PlanSettings) -> None:
         self._images = images
         self._base = base
         self._plan = plan

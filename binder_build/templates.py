@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import ValidationError
 
-from binder_build.images import BuiltImage
+from binder_build.image_store import BuiltImage
 from binder_build.records import Subject
 from binder_build.source import Revision
 from binder_client.client import Client

@@ -29,6 +29,7 @@ CA_BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
 NETWORK_CONTEXT = "binder-network"
 REPOSITORY_CONTEXT = "binder-repository"
 NPM_REGISTRY = "/run/binder-npm-registry"
+BASE_NAME = "binder-base"
 ENVIRONMENT_STAGE, AHEAD_STAGE = "environment", "ahead"
 CA_VARIABLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "PIP_CERT", "NODE_EXTRA_CA_CERTS")
 _AHEAD = "/tmp/binder-ahead"  # noqa: S108 - a path in the image

@@ -100,7 +100,7 @@ def _start(root: Path, port: int, *, login: bool) -> subprocess.Popen[bytes]:
     config = {
         "version": "0.1",
         "log": {"level": "warn"},
-        "storage": {"filesystem": {"rootdirectory": str(root / "data")}},
+        "storage": {"filesystem": {"rootdirectory": str(root / "data")}, "delete": {"enabled": True}},
         # Relative addresses, so that uploads go through the proxy, too.
         "http": {"addr": f"127.0.0.1:{port}", "relativeurls": True},
     }

@@ -7,6 +7,9 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from binder_build.chosen_images import chosen_images
+from binder_build.network import BuildNetwork
+from binder_build.remote_builders import RemoteBuilders
 from binder_build.settings import BuildSettings, completed
 
 
@@ -54,3 +57,39 @@ def test_what_is_no_plain_address_is_no_mirror(address: str, tmp_path: Path) -> 
     for name in ("cran_mirror", "julia_mirror"):
         with pytest.raises(ValidationError, match=name):
             BuildSettings.model_validate({"home": tmp_path, name: address})
+
+
+IN_A_REGISTRY = {"images": "registry", "registry": "r.example.org/own", "base_image": "r.example.org/base:1"}
+
+
+@pytest.mark.parametrize("more", [{"builder": "x"}, {"builders": ["tcp://b:1234"]}, {"builder_pods": 2}])
+def test_images_in_a_registry_are_built_by_remote_builders(more: dict[str, object]) -> None:
+    assert BuildSettings.model_validate(IN_A_REGISTRY | more).images == "registry"
+
+
+@pytest.mark.parametrize(
+    ("given", "reason"),
+    [
+        (IN_A_REGISTRY, "says what builds"),
+        (IN_A_REGISTRY | {"builder_pods": 1, "registry": None}, "names where they are pushed to"),
+        (IN_A_REGISTRY | {"builder_pods": 1, "base_image": "binder-base:latest"}, "name in a registry"),
+        ({"builder_pods": 1}, "set images = registry"),
+        ({"builders": ["tcp://b:1234"]}, "set images = registry"),
+        (IN_A_REGISTRY | {"builders": ["http://b"]}, "builders"),
+        (IN_A_REGISTRY | {"builder_pods": 1, "builder_options": ["rootless"]}, "builder_options"),
+    ],
+)
+def test_settings_that_lead_to_no_image_are_refused_at_the_start(given: dict[str, object], reason: str) -> None:
+    with pytest.raises(ValidationError, match=reason):
+        BuildSettings.model_validate(given)
+
+
+def test_builders_are_those_that_are_named_and_nothing_is_asked_before_the_start(tmp_path: Path) -> None:
+    more = {"home": tmp_path, "builders": ["tcp://b:1234"], "builder_pods": 2, "registry_tls": False}
+    settings = BuildSettings.model_validate(IN_A_REGISTRY | more)
+    chosen = chosen_images(settings, tmp_path / "work", BuildNetwork())
+    assert (chosen.environments, chosen.shared) == ("r.example.org/own/environment", None)
+    (remote,) = [each for each in chosen.resources if isinstance(each, RemoteBuilders)]
+    assert remote.names == ["binder-remote-0", "binder-builder-0", "binder-builder-1"]
+    assert not chosen.store.shares_by_image
+    assert [*tmp_path.iterdir()] == []

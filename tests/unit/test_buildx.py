@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from binder_build.buildx import Buildx
+from binder_build.buildx import Buildx, Output
 
 CACHE = "registry.example.org/cache/own:cache"
 
@@ -39,3 +39,11 @@ def test_secrets_are_files_and_proxies_names() -> None:
     assert not [word for word in words if "word@" in word]
     assert built.environment(None, {"SECRET": "x", "PATH": "/bin"}).keys() >= {"HTTPS_PROXY", "PATH"}
     assert "SECRET" not in built.environment(None, {"SECRET": "x"})
+
+
+def test_an_image_for_a_registry_is_pushed_by_the_builder() -> None:
+    words = run(builder="remote", output=Output.REGISTRY).arguments()
+    assert words[words.index("--output") + 1] == "type=image,name=binder/own:1,push=true"
+    assert not {"--load", "--tag"} & {*words}
+    words = run(builder="remote", output=Output.PLAIN_REGISTRY).arguments()
+    assert words[words.index("--output") + 1] == "type=image,name=binder/own:1,push=true,registry.insecure=true"

@@ -279,6 +279,13 @@ FAILURES: list[tuple[Failure | None, tuple[str, ...], bool, type[BinderError], s
         "commit a.txt",
     ),
     (Failure("[2/2] RUN x", "failed to create endpoint x on network bridge", ()), (), False, EngineError, "doctor"),
+    (
+        Failure("exporting to image", "failed to push r.example.org/own:1: unexpected status: 401 Unauthorized", ()),
+        (),
+        False,
+        EngineError,
+        "the login of the build service",
+    ),
 ]
 
 

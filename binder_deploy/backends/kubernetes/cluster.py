@@ -15,10 +15,10 @@ from typing import Any
 
 import structlog
 import urllib3.exceptions
-from kubernetes import client, config
 
 from binder_deploy.backends.kubernetes.answers import Denied, denied
 from binder_protocol.errors import EngineError
+from kubernetes import client, config
 
 log = structlog.get_logger()
 

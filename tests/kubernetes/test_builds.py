@@ -1,0 +1,193 @@
+"""Builds without a Docker engine: pods of a cluster build and push to its registry, and it launches from there."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from binder_protocol.errors import DoesNotExist, EngineError
+from binder_protocol.models import Build, BuildStatus
+from tests.cluster.layout import Layout
+from tests.support import buildkit
+from tests.support.building import Suite, build_suite
+from tests.support.cluster import Cluster
+from tests.support.eventually import eventually
+from tests.support.git_server import GitServer, git_server
+from tests.support.raw_http import exchange
+
+pytestmark = [pytest.mark.kubernetes, pytest.mark.docker, pytest.mark.timeout(600)]
+
+REGISTRY = os.environ.get("TEST_POD_REGISTRY", Layout().registries["registry-pods"])
+"""The cluster's registry, at an address that its pods reach, too."""
+BASE = os.environ.get("BINDER_TEST_BASE", "binder-base:latest")
+PODS = 2
+
+
+@pytest.fixture(scope="module")
+def git(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GitServer]:
+    with git_server(tmp_path_factory.mktemp("git")) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def builders(cluster: Cluster) -> Iterator[str]:
+    """The namespace of the builders' pods; what they build is below that name in the registry."""
+    with cluster.namespace("builds") as name:
+        yield name
+
+
+@pytest.fixture(scope="module")
+def suite(tmp_path_factory: pytest.TempPathFactory, cluster: Cluster, builders: str) -> Iterator[Suite]:
+    base, image = (cluster.image(name).removeprefix(cluster.registry) for name in (BASE, buildkit.make_image(BASE)))
+    more = {
+        "images": "registry",
+        "registry": f"{REGISTRY}/{builders}",
+        "registry_tls": False,
+        "base_image": f"{REGISTRY}{base}",
+        "builder_pods": PODS,
+        "builder_namespace": builders,
+        "builder_image": f"{REGISTRY}{image}",
+    }
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("KUBECONFIG", str(cluster.kubeconfig))
+        environment.setenv("DOCKER_HOST", "unix:///nowhere.sock")
+        with build_suite(tmp_path_factory.mktemp("home"), **more) as suite:
+            yield suite
+
+
+class Door(ThreadingHTTPServer):
+    """Steps of a build wait at it: its first `closed` visitors get no answer before it is gone."""
+
+    daemon_threads = True
+
+    def __init__(self, address: str, closed: int) -> None:
+        super().__init__((address, 0), _Visit)
+        self.closed = closed
+        self.visits = 0
+        self.gone = threading.Event()
+
+    @property
+    def step(self) -> str:
+        """A Dockerfile's step that waits."""
+        url = f"http://{self.server_address[0]}:{self.server_address[1]}/"
+        return f"FROM binder-base:latest\nRUN python3 -c \"import urllib.request; urllib.request.urlopen('{url}')\"\n"
+
+
+class _Visit(BaseHTTPRequestHandler):
+    server: Door
+
+    def do_GET(self) -> None:
+        self.server.visits += 1
+        if self.server.visits <= self.server.closed:
+            self.server.gone.wait()
+        self.send_response(204)
+        self.end_headers()
+
+    def log_message(self, *args: object) -> None:
+        pass
+
+
+@contextmanager
+def door(closed: int) -> Iterator[Door]:
+    server = Door(Layout().address, closed)
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+    thread.start()
+    try:
+        yield server
+    finally:
+        server.gone.set()
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def texts(suite: Suite, build: Build) -> list[str]:
+    return [f"{line.step or ''} {line.text or ''}".strip() for line in suite.log(build)]
+
+
+def test_a_repository_is_built_by_a_pod_and_launched_from_the_registry(
+    suite: Suite, git: GitServer, cluster: Cluster, builders: str, namespace: str
+) -> None:
+    source = git.create("own/pod", {"requirements.txt": "six==1.17.0\n", "a.ipynb": "{}"})
+    build = suite.completed(source.url, within=300)
+    template = suite.client.registry.fetch(build.name)
+    place, _, digest = template.image.partition("@")
+    assert (place, digest[:7]) == (f"{REGISTRY}/{builders}/{build.name}", "sha256:")
+    assert template.port == 8888
+    assert template.login
+    assert "six==1.17.0" in suite.client.build.lock(build.name).packages
+    assert "this engine" not in "\n".join(texts(suite, build))
+
+    cluster.kubectl("run", "app", f"--namespace={namespace}", f"--image={template.image}", "--restart=Never")
+    where = eventually(
+        lambda: cluster.kubectl("get", "pod", "app", f"--namespace={namespace}", "-o=jsonpath={.status.podIP}"),
+        within=60,
+        every=0.2,
+    )
+    eventually(lambda: _answers(f"http://{where}:{template.port}/api"), within=60, every=0.2, what="JupyterLab")
+    names = cluster.kubectl("exec", "app", f"--namespace={namespace}", "--", "ls").split()
+    assert {"a.ipynb", "requirements.txt"} <= {*names}
+
+
+def test_a_changed_notebook_reuses_the_environment(suite: Suite, git: GitServer) -> None:
+    source = git.create("own/again", {"requirements.txt": "six==1.16.0\n", "a.ipynb": "{}"})
+    first = suite.completed(source.url, within=300)
+    assert any("install requirements.txt" in text for text in texts(suite, first))
+    source.commit({"a.ipynb": '{"cells": []}'})
+    second = suite.completed(source.url, within=300)
+    said = texts(suite, second)
+    assert any("is there already: nothing is installed" in text for text in said)
+    assert not any("install requirements.txt" in text for text in said)
+    assert second.image != first.image
+    assert suite.client.build.start(source.url).cached
+
+
+def test_a_build_whose_pod_is_killed_starts_over(suite: Suite, git: GitServer, cluster: Cluster, builders: str) -> None:
+    with door(closed=1) as waiting:
+        name = suite.client.build.start(git.create("own/killed", {"Dockerfile": waiting.step}).url).name
+        eventually(lambda: waiting.visits == 1, within=200, what="the step")
+        kill_builders(cluster, builders)
+        build = suite.ended(name, within=300)
+    assert build.status is BuildStatus.COMPLETED, (build.failure, texts(suite, build)[-20:])
+    assert any("was lost" in text for text in texts(suite, build))
+    assert suite.leftovers() == []
+
+
+def test_a_build_that_loses_its_pod_twice_fails_and_says_why(
+    suite: Suite, git: GitServer, cluster: Cluster, builders: str
+) -> None:
+    with door(closed=2) as waiting:
+        name = suite.client.build.start(git.create("own/killed-twice", {"Dockerfile": waiting.step}).url).name
+        for visit in (1, 2):
+            eventually(lambda visit=visit: waiting.visits == visit, within=200, what=f"step {visit}")
+            kill_builders(cluster, builders)
+        build = suite.ended(name, within=200)
+    assert build.status is BuildStatus.FAILED
+    assert build.failure is not None
+    assert build.failure.type == EngineError.type
+    assert suite.leftovers() == []
+    with pytest.raises(DoesNotExist):
+        suite.client.registry.fetch(name)
+    assert exchange(suite.url, "GET", "/readyz").status == 200
+
+
+def kill_builders(cluster: Cluster, namespace: str) -> None:
+    """As when their node goes: nobody knows which of them builds."""
+    cluster.kubectl(
+        "delete", "pods", "--all", "--force", "--grace-period=0", f"--namespace={namespace}", "--wait=false"
+    )
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=2) as reply:
+            return "version" in json.load(reply)
+    except OSError:
+        return False

@@ -1,0 +1,57 @@
+"""BuildKit for tests of builders: its programs, built from Go modules and kept, and an image with them."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+from filelock import FileLock
+
+from tests.support.building import HOST_CA
+
+IMAGE = "binder-test-buildkit:1"
+SOURCES = Path(__file__).parents[1] / "cluster" / "buildkit"
+_PROGRAMS = ("buildctl", "buildkitd")
+_SECONDS = 3_600
+
+
+def programs() -> Path:
+    """The directory they are in; built unless they were before, which takes minutes. A build under way is joined."""
+    digest = hashlib.sha256((SOURCES / "go.sum").read_bytes()).hexdigest()[:16]
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    made = cache / "binder-tests" / "buildkit" / digest
+    made.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(made.with_suffix(".lock"), timeout=_SECONDS):
+        if not made.is_dir():
+            fresh = made.with_suffix(".new")
+            packages = [f"github.com/moby/buildkit/cmd/{name}" for name in _PROGRAMS]
+            subprocess.run(
+                ["go", "build", "-trimpath", "-ldflags", "-s -w", "-o", f"{fresh}/", *packages],
+                cwd=SOURCES, env=os.environ | {"CGO_ENABLED": "0", "GOFLAGS": "-buildvcs=false"},
+                check=True, timeout=_SECONDS,
+            )  # fmt: skip
+            fresh.rename(made)
+    return made
+
+
+def make_image(base: str) -> str:
+    """IMAGE in the Docker engine, on the base image of that name; what is there already is taken."""
+    with tempfile.TemporaryDirectory(prefix="buildkit-") as name:
+        place = Path(name)
+        (place / "authorities").mkdir()
+        for program in _PROGRAMS:
+            shutil.copy2(programs() / program, place)
+        if HOST_CA.exists():
+            shutil.copy(HOST_CA, place / "authorities" / "ca.crt")
+        text = (SOURCES / "Dockerfile").read_text().replace("binder-base:latest", base)
+        (place / "Dockerfile").write_text(text)
+        words = ["docker", "buildx", "build", "--builder=default", "--quiet", "--load", f"--tag={IMAGE}"]
+        subprocess.run(
+            [*words, f"--build-context=authorities={place / 'authorities'}", str(place)],
+            check=True, capture_output=True, timeout=600,
+        )  # fmt: skip
+    return IMAGE
