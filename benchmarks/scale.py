@@ -1,10 +1,11 @@
 """Thousands of applications on a cluster whose API server is real and whose nodes are simulated.
 
-    python -m benchmarks.scale [--count 5000] [--clients 16] [--json FILE]
+    python -m benchmarks.scale [--count 5000] [--clients 16] [--turns 5] [--json FILE]
 
 A control plane of its own (tests/cluster/simulated.py) stands beside a registry and a deploy service, each a process of
-its own as in production. First the floor: a client that does nothing but create the same objects. Then the same number
-of applications is launched, listed, culled and deleted through the deploy service. Ends with 1 where a goal is missed.
+its own as in production. They take turns: so many applications through the deploy service, then the same objects by a
+client that does nothing else, which are removed again; ratios are medians of turns. When all are launched, they are
+listed, found again after a restart, culled and deleted. Ends with 1 where a goal is missed.
 """
 
 from __future__ import annotations
@@ -35,88 +36,86 @@ GOALS = {
     "status p99, ms": (100.0, min),
     "memory, MiB": (400.0, min),
 }
-_KINDS = (
-    f"/api/v1/namespaces/{NAMESPACE}/pods",
-    f"/api/v1/namespaces/{NAMESPACE}/services",
-    f"/apis/networking.k8s.io/v1/namespaces/{NAMESPACE}/ingresses",
-)
+FLOOR = "floor"
+_KINDS = ("/api/v1/{}/pods", "/api/v1/{}/services", "/apis/networking.k8s.io/v1/{}/ingresses")
 _MIB = 2**20
 _FEW = 100
 _REST_SECONDS = 60
 _AGE_SECONDS = 60
+_LOOKS_SECONDS = 30
 _LONGEST_SECONDS = 1_800
+
+
+class Figures(dict[str, Any]):
+    """What was found, told as it is found."""
+
+    def __setitem__(self, what: str, value: Any) -> None:
+        super().__setitem__(what, value)
+        goal, _ = GOALS.get(what, (None, None))
+        shown = f"{value:.3f}" if isinstance(value, float) else value
+        print(f"{what:<56} {shown}{'' if goal is None else f'   (goal: {goal:g})'}", flush=True)
+
+    def missed(self) -> list[str]:
+        """Names of those that aren't as they should be."""
+        return [what for what, (goal, better) in GOALS.items() if better(self[what], goal) != self[what]]
 
 
 def floor(cluster: Simulated, count: int) -> float:
     """Applications per second of a plain client; what it made is gone afterwards."""
-    command = [sys.executable, "-m", "benchmarks.plain_client", str(cluster.kubeconfig), NAMESPACE, str(count)]
+    command = [sys.executable, "-m", "benchmarks.plain_client", str(cluster.kubeconfig), FLOOR, str(count)]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=_LONGEST_SECONDS)
     for each in _KINDS:
         # All of a kind in one request: who collects what pods own is allowed but 20 requests a second.
-        cluster.kubectl("delete", "--raw", each)
-    eventually(lambda: not left(cluster), within=_LONGEST_SECONDS, every=1, what="the floor's end")
+        cluster.kubectl("delete", "--raw", each.format(f"namespaces/{FLOOR}"))
+    eventually(lambda: not left(cluster, FLOOR), within=_LONGEST_SECONDS, every=1, what="the floor's end")
     return count / float(done.stdout)
 
 
-def left(cluster: Simulated, kinds: Sequence[str] = _KINDS) -> bool:
+def left(cluster: Simulated, namespace: str = NAMESPACE, kinds: Sequence[str] = _KINDS) -> bool:
     """Whether there is anything yet of what applications are made of."""
-    return any(json.loads(cluster.kubectl("get", "--raw", f"{each}?limit=1"))["items"] for each in kinds)
+    paths = [each.format(f"namespaces/{namespace}") for each in kinds]
+    return any(json.loads(cluster.kubectl("get", "--raw", f"{each}?limit=1"))["items"] for each in paths)
 
 
-def launch(made: Deploy, count: int, clients: int, results: dict[str, Any], **request: Any) -> list[str]:
-    """Launches, and waits until all are deployed."""
-    known: list[str] = []
-    asker = Statuses(made.client, known)
+def launch(made: Deploy, count: int, clients: int, asker: Statuses, **request: Any) -> float:
+    """Launches so many more, and waits until all are deployed; seconds."""
 
     def one(_: int) -> None:
-        known.append(made.client.deploy.deploy(TEMPLATE, **request).id)
+        asker.known.append(made.client.deploy.deploy(TEMPLATE, **request).id)
 
     before = made.count(ApplicationStatus.DEPLOYED)
     began = time.monotonic()
-    with asker.asking():
-        with ThreadPoolExecutor(clients) as pool:
-            list(pool.map(one, range(count)))
-        results["asked, s"] = time.monotonic() - began
+    with asker.asking(), ThreadPoolExecutor(clients) as pool:
+        list(pool.map(one, range(count)))
         eventually(
             lambda: made.count(ApplicationStatus.DEPLOYED) - before == count or made.count(ApplicationStatus.FAILED),
             within=_LONGEST_SECONDS, every=0.5, what="the launches",
         )  # fmt: skip
-    results["deployed, s"] = time.monotonic() - began
-    results["failed"] = made.count(ApplicationStatus.FAILED)
-    results["status p50, ms"], results["status p99, ms"] = _percentiles(asker.seconds)
-    results["statuses asked"] = len(asker.seconds)
-    return known
+    assert not made.count(ApplicationStatus.FAILED), "launches failed"
+    return time.monotonic() - began
 
 
-def _percentiles(seconds: list[float]) -> tuple[float, float]:
-    cuts = statistics.quantiles(seconds, n=100)
-    return 1_000 * cuts[49], 1_000 * cuts[98]
-
-
-def requests_of_a_few(cluster: Simulated, folder: Path) -> dict[str, Any]:
+def requests_of_a_few(cluster: Simulated, folder: Path, found: Figures) -> None:
     """What the API server is asked for, counted on the way to it: per launch and stop, and in a minute at rest."""
     with api_proxy(cluster.kubeconfig, folder) as proxy, deploy_service(folder / "few", proxy.kubeconfig, _FEW) as made:
         proxy.requests.clear()
-        known = launch(made, _FEW, 8, {})
-        launching = _taken(proxy)
+        asker = Statuses(made.client)
+        launch(made, _FEW, 8, asker)
+        _tell("per launch", found, proxy, _FEW)
         time.sleep(_REST_SECONDS)  # at rest means that nothing is asked of it
-        resting = _taken(proxy)
-        for each in known:
+        _tell("in a minute at rest", found, proxy, 1)
+        for each in asker.known:
             made.client.deploy.stop(TEMPLATE, each)
         eventually(lambda: not left(cluster), within=120, every=0.5, what="the end of a few")
-        stopping = _taken(proxy)
-    return {
-        "API requests per launch": launching.total() / _FEW, f"to launch {_FEW}": dict(launching),
-        "API requests per stop": stopping.total() / _FEW, f"to stop {_FEW}": dict(stopping),
-        "API requests in a minute at rest": resting.total(), "at rest": dict(resting),
-    }  # fmt: skip
+        _tell("per stop", found, proxy, _FEW)
 
 
-def _taken(proxy: ApiProxy) -> Counter[str]:
-    """How often what was asked for since the last time."""
+def _tell(what: str, found: Figures, proxy: ApiProxy, number: int) -> None:
+    """Tells how often what was asked for since the last time."""
     kinds = Counter(_kind(each) for each in proxy.requests)
     proxy.requests.clear()
-    return kinds
+    found[f"API requests {what}"] = kinds.total() / number
+    found[f"API requests {what}, by kind"] = {kind: round(count / number, 2) for kind, count in kinds.items()}
 
 
 def _kind(request: str) -> str:
@@ -126,56 +125,70 @@ def _kind(request: str) -> str:
     return f"{method} {next((each for each in words if each in ('pods', 'services', 'ingresses')), words[-1])}{watch}"
 
 
-def whole(cluster: Simulated, folder: Path, count: int, clients: int) -> dict[str, Any]:
-    """All of them: launched, found again after a restart, listed, culled, deleted."""
-    found: dict[str, Any] = {}
-    home, most = folder / "home", count + count // 10
-    with deploy_service(home, cluster.kubeconfig, most) as made:
-        found["memory before, MiB"] = made.memory
-        cpu = made.process.cpu_times()
-        known = launch(made, count, clients, found)
-        spent = made.process.cpu_times()
-        found["processor per launch, ms"] = 1_000 * (spent.user + spent.system - cpu.user - cpu.system) / count
-        found["memory, MiB"] = made.memory
-        found["memory of the API server, MiB"] = psutil.Process(cluster.pids["apiserver"]).memory_info().rss / _MIB
-        found["memory of etcd, MiB"] = psutil.Process(cluster.pids["etcd"]).memory_info().rss / _MIB
-        found["database rows per application"] = {
-            name: rows / count for name, rows in made.rows().items() if rows >= count
-        }
-        found["database, bytes per application"] = made.database.stat().st_size / count
-        began = time.monotonic()
-        pages = [made.client.deploy.list(limit=1_000, offset=offset) for offset in range(0, count, 1_000)]
-        assert sum(map(len, pages)) == count
-        found["listing all, s"] = time.monotonic() - began
+def launches(cluster: Simulated, made: Deploy, given: argparse.Namespace, found: Figures) -> list[str]:
+    """Turn by turn, all of them; their ids."""
+    found["memory before, MiB"] = made.memory
+    asker, each, before = Statuses(made.client), given.count // given.turns, made.processor
+    binder, plain = [], []
+    for _ in range(given.turns):
+        binder.append(each / launch(made, each, given.clients, asker))
+        plain.append(floor(cluster, each))
+    found["applications/s"], found["plain client, applications/s"] = statistics.median(binder), statistics.median(plain)
+    found["creation, of the plain client's rate"] = statistics.median(a / b for a, b in zip(binder, plain, strict=True))
+    found["turns, applications/s"] = [(round(a, 1), round(b, 1)) for a, b in zip(binder, plain, strict=True)]
+    found["processor per launch, ms"] = 1_000 * (made.processor - before) / given.count
+    cuts = statistics.quantiles(asker.seconds, n=100)
+    found["status p50, ms"], found["status p99, ms"] = 1_000 * cuts[49], 1_000 * cuts[98]
+    found["memory, MiB"] = made.memory
+    for name in ("apiserver", "etcd", "controller-manager", "scheduler"):
+        found[f"memory of {name}, MiB"] = psutil.Process(cluster.pids[name]).memory_info().rss / _MIB
+    rows = made.rows()
+    found["database rows per application"] = {name: count / given.count for name, count in rows.items() if count > 1}
+    found["database, bytes per application"] = made.database.stat().st_size / given.count
     began = time.monotonic()
-    with deploy_service(home, cluster.kubeconfig, most) as made:
-        found["restart until ready, s"] = time.monotonic() - began
-        time.sleep(30)  # three looks of the reconciler
-        assert made.count(ApplicationStatus.DEPLOYED) == count, "a restart lost applications"
-        found["memory after a restart, MiB"] = made.memory
-        found |= _cull(made, count // 10, clients)
-        began = time.monotonic()
-        with ThreadPoolExecutor(clients) as pool:
-            list(pool.map(lambda each: made.client.deploy.stop(TEMPLATE, each), known))
-        found["stopping all, s"] = time.monotonic() - began
-        eventually(lambda: not left(cluster, _KINDS[:1]), within=_LONGEST_SECONDS, every=0.5, what="the pods' end")
-        found["until no pod is left, s"] = time.monotonic() - began
-        eventually(lambda: not left(cluster), within=_LONGEST_SECONDS, every=0.5, what="the end")
-        found["until nothing is left, s"] = time.monotonic() - began
-    return found
+    assert sum(1 for _ in made.client.deploy.list(limit=1_000).all()) == given.count
+    found["listing all, s"] = time.monotonic() - began
+    return asker.known
 
 
-def _cull(made: Deploy, count: int, clients: int) -> dict[str, float]:
-    """Those whose age is over when they are all there: how long until the last is gone."""
-    results: dict[str, Any] = {}
+def culling(made: Deploy, count: int, clients: int, found: Figures) -> None:
+    """So many more, whose age is over when they are all there: how long until the last is gone."""
     before = made.count(ApplicationStatus.DEPLOYED)
-    launch_began = time.monotonic()
-    launch(made, count, clients, results, max_age=_AGE_SECONDS * 1_000)
-    due = launch_began + _AGE_SECONDS
+    due = time.monotonic() + _AGE_SECONDS
+    launch(made, count, clients, Statuses(made.client), max_age=_AGE_SECONDS * 1_000)
+    found[f"launching {count} more, s"] = time.monotonic() + _AGE_SECONDS - due
     eventually(
         lambda: made.count(ApplicationStatus.DEPLOYED) == before, within=_LONGEST_SECONDS, every=0.2, what="culling"
     )
-    return {f"culling {count}, s after the first was due": time.monotonic() - due}
+    found[f"culling {count}, s after the first was due"] = time.monotonic() - due
+
+
+def ends(cluster: Simulated, made: Deploy, known: list[str], clients: int, found: Figures) -> None:
+    """All are stopped."""
+    began, before = time.monotonic(), made.processor
+    with ThreadPoolExecutor(clients) as pool:
+        list(pool.map(lambda each: made.client.deploy.stop(TEMPLATE, each), known))
+    found["stopping all, s"] = time.monotonic() - began
+    eventually(lambda: not left(cluster, kinds=_KINDS[:1]), within=_LONGEST_SECONDS, every=0.5, what="the pods' end")
+    found["until no pod is left, s"] = time.monotonic() - began
+    found["processor per stop, ms"] = 1_000 * (made.processor - before) / len(known)
+    eventually(lambda: not left(cluster), within=_LONGEST_SECONDS, every=0.5, what="the end")
+    found["until nothing is left, s"] = time.monotonic() - began
+
+
+def whole(cluster: Simulated, folder: Path, given: argparse.Namespace, found: Figures) -> None:
+    """All of them, from the first launch to the last end."""
+    home, most = folder / "home", given.count + given.count // 10
+    with deploy_service(home, cluster.kubeconfig, most) as made:
+        known = launches(cluster, made, given, found)
+    began = time.monotonic()
+    with deploy_service(home, cluster.kubeconfig, most) as made:
+        found["restart until ready, s"] = time.monotonic() - began
+        time.sleep(_LOOKS_SECONDS)  # in which the reconciler passes three times
+        assert made.count(ApplicationStatus.DEPLOYED) == given.count, "a restart lost applications"
+        found["memory after a restart, MiB"] = made.memory
+        culling(made, given.count // 10, given.clients, found)
+        ends(cluster, made, known, given.clients, found)
 
 
 def main() -> None:
@@ -183,37 +196,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--count", type=int, default=5_000)
     parser.add_argument("--clients", type=int, default=16)
+    parser.add_argument("--turns", type=int, default=5)
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
-    results: dict[str, Any] = {"applications": given.count}
+    found = Figures(applications=given.count)
     with tempfile.TemporaryDirectory(prefix="binder-scale-", dir="/var/tmp") as name:
-        folder, nodes = Path(name), given.count * 11 // 10 // PODS_PER_NODE + 2
-        with simulated(folder / "cluster", nodes) as cluster:
-            cluster.kubectl("create", "namespace", NAMESPACE)
-            (folder / "few").mkdir()
-            results |= requests_of_a_few(cluster, folder)
-            results["plain client, applications/s"] = floor(cluster, given.count)
-            results |= whole(cluster, folder, given.count, given.clients)
-    results["applications/s"] = given.count / results["deployed, s"]
-    results["creation, of the plain client's rate"] = (
-        results["applications/s"] / results["plain client, applications/s"]
-    )
-    report(results, given.json)
-
-
-def report(results: dict[str, Any], file: Path | None) -> None:
-    """Prints them; ends with 1 where a goal is missed."""
-    missed = []
-    for what, value in results.items():
-        goal, better = GOALS.get(what, (None, max))
-        if goal is not None and better(value, goal) != value:
-            missed.append(what)
-        shown = f"{value:.3f}" if isinstance(value, float) else value
-        print(f"{what:<56} {shown}{'' if goal is None else f'   (goal: {goal:g})'}")
-    if file:
-        file.write_text(json.dumps(results, indent=2) + "\n")
-    if missed:
-        sys.exit(f"missed: {', '.join(missed)}")
+        folder = Path(name)
+        room = given.count + given.count // 10 + given.count // given.turns
+        with simulated(folder / "cluster", room // PODS_PER_NODE + 2) as cluster:
+            for namespace in (NAMESPACE, FLOOR):
+                cluster.kubectl("create", "namespace", namespace)
+            requests_of_a_few(cluster, folder, found)
+            whole(cluster, folder, given, found)
+    if given.json:
+        given.json.write_text(json.dumps(found, indent=2) + "\n")
+    if found.missed():
+        sys.exit(f"missed: {', '.join(found.missed())}")
 
 
 if __name__ == "__main__":

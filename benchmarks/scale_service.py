@@ -39,6 +39,12 @@ class Deploy:
         """MiB in use, file pages of programs aside."""
         return self.process.memory_info().rss / _MIB
 
+    @property
+    def processor(self) -> float:
+        """Seconds of a processor that it has taken."""
+        spent = self.process.cpu_times()
+        return spent.user + spent.system
+
     def count(self, *states: ApplicationStatus) -> int:
         """How many applications are in these states."""
         return sum(self.client.deploy.list(status=each, limit=1).total for each in states)
@@ -52,25 +58,25 @@ class Deploy:
 
 @dataclass
 class Statuses:
-    """Asks for statuses of random applications, one after the other, as long as it is open."""
+    """Asks for statuses of random ones of the known applications, one after the other, while it is `asking`."""
 
     client: Client
-    known: list[str]
+    known: list[str] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
-    done: threading.Event = field(default_factory=threading.Event)
 
     @contextlib.contextmanager
-    def asking(self) -> Iterator[Statuses]:
-        thread = threading.Thread(target=self._ask)
+    def asking(self) -> Iterator[None]:
+        done = threading.Event()
+        thread = threading.Thread(target=self._ask, args=(done,))
         thread.start()
         try:
-            yield self
+            yield
         finally:
-            self.done.set()
+            done.set()
             thread.join(60)
 
-    def _ask(self) -> None:
-        while not self.done.wait(0.05):
+    def _ask(self, done: threading.Event) -> None:
+        while not done.wait(0.05):
             if self.known:
                 began = time.perf_counter()
                 self.client.deploy.status(TEMPLATE, secrets.choice(self.known))

@@ -128,10 +128,11 @@ class Applications:
 
     def end(self, identity: str, reason: str = "stopped on request") -> Record:
         """Ends the application; one that has ended stays as it is. Raises NoRecord."""
-        self._to(identity, ApplicationStatus.DELETED, reason, reason=reason)
-        record = self.store.get(identity)
-        self.waits.wake(identity)
-        self._backend.stop(identity)
+        with self.waits.ending(identity):
+            self._to(identity, ApplicationStatus.DELETED, reason, reason=reason)
+            record = self.store.get(identity)
+            self.waits.wake(identity)
+            self._backend.stop(identity)
         return record
 
     def fail(

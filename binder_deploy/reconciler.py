@@ -88,7 +88,7 @@ def decide(records: Iterable[Record], instances: Mapping[str, Instance], view: V
     for record in records:
         wanted.add(record.id)
         actions += _for_one(record, instances.get(record.id), view)
-    actions += [Remove(identity) for identity in instances if identity not in wanted]
+    actions += [Remove(identity) for identity in sorted(instances.keys() - wanted - view.busy)]
     return actions
 
 

@@ -40,6 +40,7 @@ class Waits:
         self._lock = threading.Lock()
         self._waiting: dict[str, threading.Event] = {}
         self._expected: set[str] = set()
+        self._ending: set[str] = set()
 
     def expect(self, identity: str) -> bool:
         """Notes that a thread will work on the application; False where one will or does already."""
@@ -79,6 +80,17 @@ class Waits:
                 with self._lock:
                     del self._waiting[identity]
 
+    @contextmanager
+    def ending(self, identity: str) -> Iterator[None]:
+        """Meanwhile a thread ends the application, and nobody else needs to."""
+        with self._lock:
+            self._ending.add(identity)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._ending.discard(identity)
+
     def wake(self, identity: str) -> None:
         """Something happened to the application: look."""
         with self._lock:
@@ -99,10 +111,13 @@ class Waits:
 
     @property
     def busy(self) -> frozenset[str]:
-        """The applications that a thread works on, or will, here or in another service. Raises BadQuery."""
+        """The applications that a thread works on, or will, or ends just now, here or in another service.
+
+        Raises BadQuery.
+        """
         elsewhere = self._claims.elsewhere()
         with self._lock:
-            return elsewhere | self._waiting.keys() | self._expected
+            return elsewhere | self._waiting.keys() | self._expected | self._ending
 
 
 class Feed:

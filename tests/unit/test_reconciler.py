@@ -61,6 +61,7 @@ CASES: list[tuple[str, Record | None, Instance | None, dict[str, Any], list[str]
     ("is being started", a_record(Status.DEPLOYING), None, {"busy": frozenset({ID})}, []),
     ("doesn't get up", a_record(Status.DEPLOYING, minutes=6), None, {}, ["fail engine-error"]),
     ("is an orphan", None, an_instance(), {}, ["remove"]),
+    ("is being ended", None, an_instance(), {"busy": frozenset({ID})}, []),
     ("is a dead orphan", None, _exited(), {}, ["remove"]),
 ]  # fmt: skip
 

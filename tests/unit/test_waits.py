@@ -30,3 +30,10 @@ def test_what_is_expected_no_more_may_be_again() -> None:
     waits.expect_no_more("a")
     assert waits.busy == frozenset()
     assert waits.expect("a")
+
+
+def test_what_is_being_ended_is_busy_meanwhile() -> None:
+    waits = Waits()
+    with waits.ending("a"):
+        assert waits.busy == {"a"}
+    assert waits.busy == frozenset()

@@ -52,7 +52,7 @@ class KubernetesBackend:
         try:
             self._surround(launch.id)
             uid = self._maker.make(launch.id, wanted)
-        except LaunchFailed:
+        except (LaunchFailed, InvalidTemplate):
             self._surrounded = -float("inf")  # the namespace may have gone, with all that was in it
             self._spaces.remove(launch.id)
             raise
@@ -63,7 +63,8 @@ class KubernetesBackend:
         return None if found is None or found.gone else found.instance
 
     def instances(self) -> list[Instance]:
-        found = {each.identity: each.instance for each in self._pods.all() if each.identity and not each.gone}
+        found = {each.id: each for each in self._pods.taken()}
+        found |= {each.identity: each.instance for each in self._pods.all() if each.identity and not each.gone}
         for identity in self._spaces.identities() - found.keys():
             vanished = Crashed("its pod was removed by somebody else")
             found[identity] = Instance(identity, State.EXITED, ready=False, failure=vanished)
@@ -74,6 +75,7 @@ class KubernetesBackend:
         if found is not None and not found.gone:
             self._pods.delete(found)
         self._spaces.remove(identity)
+        self._pods.forget(identity)
 
     def logs(self, identity: str, *, follow: bool = False, tail: int | None = None) -> Lines:
         found = self._pods.find(identity)

@@ -26,6 +26,8 @@ _ANSWER_BYTES = 128 * 2**20
 _LINE_BYTES = 8 * 2**20
 _CONNECT_SECONDS = 5.0
 _PAGE = 500
+_STREAMS = 32
+"""Connections that are kept for streams; more may be open, and are closed when they end."""
 
 Json = dict[str, Any]
 Query = Mapping[str, str | int]
@@ -215,7 +217,7 @@ class Cluster:
             ) from error
         made.retries = False
         made.keep_alive = True
-        made.connection_pool_maxsize = self._connections
+        made.connection_pool_maxsize = self._connections + _STREAMS
         return made
 
 
