@@ -51,7 +51,10 @@ def builders(cluster: Cluster) -> Iterator[str]:
 @pytest.fixture(scope="module")
 def image(cluster: Cluster) -> str:
     """The builders' image, where pods find it."""
-    return REGISTRY + cluster.image(buildkit.make_image(BASE)).removeprefix(cluster.registry)
+    if missing := buildkit.missing():
+        pytest.skip(missing)
+    with buildkit.made_image(BASE) as name:
+        return REGISTRY + cluster.image(name).removeprefix(cluster.registry)
 
 
 @contextmanager
