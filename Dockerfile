@@ -27,7 +27,7 @@ RUN --mount=type=cache,target=/tmp/uv-cache,id=binder-uv-root \
     export UV_CACHE_DIR=/tmp/uv-cache UV_HTTP_TIMEOUT=180; \
     uv venv --quiet --python /usr/bin/python3 /opt/suite && \
     uv pip install --quiet --python /opt/suite --constraint /tmp/constraints.txt \
-        --requirement /tmp/dependencies/pyproject.toml --extra server hatchling
+        --requirement /tmp/dependencies/pyproject.toml --extra kubernetes --extra postgres --extra server hatchling
 COPY . /opt/binder-suite
 RUN uv pip install --quiet --offline --no-cache --no-deps --no-build-isolation --python /opt/suite /opt/binder-suite
 ENV PATH=/opt/suite/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \

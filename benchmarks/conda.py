@@ -2,10 +2,11 @@
 
     python -m benchmarks.conda [--rounds 5] [--packages 60] [--megabytes 120]
 
-The channel is made on the spot and served from this machine, so downloads take next to no time. The floor is the same
+The channel is made on the spot and served from this machine, so downloads take next to no time. `floor` is the same
 program with the same request in a bare container of the base image, started by `docker run`; its prefix is the
-container's own. `cold` has a channel of its own each round, so that neither side finds a package in its cache;
-`warm` has all packages in both caches, and a Dockerfile that nobody built before. The two take turns.
+container's own, and no image comes of it. `image` is the least that makes one on this engine: `docker buildx build` of
+the base image and one step with that program. `cold` has a channel of its own each round, so that no side finds a
+package in its cache; `warm` has all packages in all caches, and a Dockerfile that nobody built before. They take turns.
 Prints a table, and JSON (median, minimum, maximum in seconds) as the last line.
 """
 
@@ -69,7 +70,7 @@ def synthetic(count: int, megabytes: int) -> list[Package]:
 
 
 class Bench:
-    """Both ways to one environment."""
+    """The ways to one environment."""
 
     def __init__(self, root: Path, server: GitServer, client: Client, packages: int) -> None:
         self._root = root
@@ -78,24 +79,33 @@ class Bench:
         self._packages = packages
         self._rattler = installed_rattler(root / "channels" / "rattler")
         self._base = settings(root).base_image
+        (root / "tool").mkdir()
 
     def compare(self, name: str, rounds: int) -> dict[str, object]:
-        """The times of both ways in turn; the first round warms up and isn't counted."""
+        """The times of all ways in turn; the first round warms up and isn't counted."""
         repository = self._server.create(f"bench/{name}")
-        times: dict[str, list[float]] = {"binder": [], "floor": []}
+        times: dict[str, list[float]] = {"binder": [], "image": [], "floor": []}
         for number in range(rounds + 1):
             channel = "real"
             if name == "cold":
                 channel = f"c{secrets.token_hex(4)}"
                 (self._root / "channels" / channel).symlink_to("real")
             request = self._commit(repository, channel)
-            for way in ["binder", "floor"] if number % 2 else ["floor", "binder"]:
-                took = self._binder(repository) if way == "binder" else self._floor(request, channel)
+            ways = {
+                "binder": lambda: self._binder(repository),
+                "image": lambda channel=channel: self._image(channel),
+                "floor": lambda channel=channel, request=request: self._floor(request, channel),
+            }
+            for way in sorted(ways, reverse=bool(number % 2)):
+                took = ways[way]()
                 if number:
                     times[way].append(took)
         subprocess.run(["docker", "volume", "rm", "--force", "binder-benchmark-real"], capture_output=True, timeout=60)
-        ratios = [mine / bare for mine, bare in zip(times["binder"], times["floor"], strict=True)]
-        return {**{way: summary(each) for way, each in times.items()}, "ratio": summary(ratios)}
+        found = {way: summary(each) for way, each in times.items()}
+        for bare in ("image", "floor"):
+            ratios = [mine / other for mine, other in zip(times["binder"], times[bare], strict=True)]
+            found["ratio" if bare == "floor" else f"by {bare}"] = summary(ratios)
+        return found
 
     def _commit(self, repository: ServedRepository, channel: str) -> str:
         """An environment that nobody asked for before; the request that the installing program gets for it."""
@@ -105,8 +115,8 @@ class Bench:
         for name in ("conda.py", "request.json"):
             match = re.search(rf'^COPY <<"END" \S+/{re.escape(name)}\n(.*?)\nEND$', dockerfile, re.M | re.S)
             assert match
-            (self._root / name).write_text(match[1])
-        return str(self._root / "request.json")
+            (self._root / "tool" / name).write_text(match[1])
+        return str(self._root / "tool" / "request.json")
 
     def _binder(self, repository: ServedRepository) -> float:
         began = time.perf_counter()
@@ -119,12 +129,25 @@ class Bench:
         remove(build.image)
         return took
 
+    def _image(self, channel: str) -> float:
+        image = f"binder-benchmark-{channel}"
+        mounts = f"--mount=type=bind,from=tool,target=/tmp/tool --mount=type=cache,id={image},target=/tmp/cache"
+        run = "PYTHONPATH=/tmp/rattler python /tmp/tool/conda.py /tmp/tool/request.json /home/jovyan/prefix /tmp/cache"
+        text = f"FROM {self._base}\nUSER root\nRUN {mounts} --mount=type=bind,from=rattler,target=/tmp/rattler {run}\n"
+        contexts = [f"--build-context=tool={self._root / 'tool'}", f"--build-context=rattler={self._rattler}"]
+        began = time.perf_counter()
+        words = ["docker", "buildx", "build", *contexts, "--tag", image, "-"]
+        subprocess.run(words, input=text, text=True, check=True, capture_output=True, timeout=600)
+        took = time.perf_counter() - began
+        remove(image)
+        return took
+
     def _floor(self, request: str, channel: str) -> float:
         cache = f"binder-benchmark-{channel}"
         command = "python /tmp/conda.py /tmp/request.json /home/jovyan/prefix /home/jovyan/cache"
         mounts = {
             request: "/tmp/request.json",
-            f"{self._root}/conda.py": "/tmp/conda.py",
+            f"{self._root}/tool/conda.py": "/tmp/conda.py",
             self._rattler: "/tmp/rattler",
         }
         words = [word for source, target in mounts.items() for word in ("--volume", f"{source}:{target}:ro")]

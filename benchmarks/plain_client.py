@@ -19,7 +19,7 @@ from pathlib import Path
 
 from binder_deploy.backends.kubernetes.objects import objects, owned
 from binder_deploy.backends.kubernetes.paths import collection
-from binder_deploy.backends.kubernetes.site import Site
+from binder_deploy.backends.kubernetes.site import Entrance, Site
 from binder_deploy.launches import Launch
 from tests.support.apiproxy import Upstream, upstream
 
@@ -59,7 +59,7 @@ def launch(identity: str) -> Launch:
 def create(kubeconfig: Path, namespace: str, count: int, threads: int, prefix: str) -> float:
     """Seconds until all are created."""
     where, numbers = upstream(kubeconfig), itertools.count()
-    site, lock = Site(suite="floor", namespace=namespace), threading.Lock()
+    site, lock = Site(suite="floor", namespace=namespace, entrance=Entrance(controller="nginx")), threading.Lock()
 
     def work() -> None:
         creator = Creator(where, site)

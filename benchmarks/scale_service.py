@@ -93,6 +93,8 @@ def deploy_service(home: Path, kubeconfig: Path, most: int) -> Iterator[Deploy]:
         "REGISTRY_URL": urls["registry"], "DEPLOY_BACKEND": "kubernetes", "DEPLOY_MAX_APPLICATIONS": most,
         "DEPLOY_KUBERNETES_KUBECONFIG": kubeconfig, "DEPLOY_KUBERNETES_NAMESPACE": NAMESPACE,
         "DEPLOY_KUBERNETES_NETWORK_POLICY": "false", "DEPLOY_START_TIMEOUT": "600",
+        # Behind a Traefik of ours the service would ask through it, and nothing answers that is simulated.
+        "DEPLOY_KUBERNETES_INGRESS_CONTROLLER": "nginx",
     }  # fmt: skip
     environment = {name: value for name, value in os.environ.items() if not name.startswith("BINDER_")}
     environment |= {f"BINDER_{name}": str(value) for name, value in given.items()}

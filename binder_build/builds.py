@@ -26,6 +26,7 @@ from binder_protocol.models import Build, BuildRequest, BuildStatus, Lock, Sbom
 
 CANCEL_SECONDS = 5.0
 """How long a request to cancel waits for the end."""
+_LOOK_SECONDS = 0.1
 
 
 class Builds:
@@ -141,14 +142,17 @@ class Builds:
         Returns once nothing of them is left, or after CANCEL_SECONDS, when the status still says `running`.
         """
         self.attempt(name)
+        deadline = time.monotonic() + CANCEL_SECONDS
         ends: list[threading.Event] = []
         for attempt in self._store.ask_cancel(name):
             if attempt.status is BuildStatus.QUEUED:
                 self._runner.cancelled_in_queue(attempt)
             else:
                 ends.append(self._workers.cancel(attempt))
-        _all_set(ends, CANCEL_SECONDS)
-        return self.status(name)
+        _all_set(ends, deadline)
+        while not (build := self.status(name)).status.ended and time.monotonic() < deadline:
+            threading.Event().wait(_LOOK_SECONDS)  # another service runs it, and looks for orders now and then
+        return build
 
     def _finished(self, subject: Subject, recipe: str) -> Attempt | None:
         """The attempt whose image is still there and is what the template launches."""
@@ -168,7 +172,6 @@ class Builds:
         return [each.build(position(each.id, waiting, running)) for each in attempts]
 
 
-def _all_set(events: Iterable[threading.Event], seconds: float) -> None:
-    deadline = time.monotonic() + seconds
+def _all_set(events: Iterable[threading.Event], deadline: float) -> None:
     for event in events:
         event.wait(max(0.0, deadline - time.monotonic()))

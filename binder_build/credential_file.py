@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import stat
 import tomllib
 from pathlib import Path
 
 import structlog
 
+from binder_build.secret_files import too_open
 from binder_protocol.errors import Unavailable
 from binder_protocol.service.settings import ConfigError
 
@@ -36,7 +36,7 @@ class CredentialFile:
         if self._file is None:
             return {}
         try:
-            if stat.S_IMODE(self._file.stat().st_mode) & 0o077:
+            if too_open(self._file):
                 raise ConfigError(f"{self._file} can be read by others: chmod 600 {self._file}")
             tables = tomllib.loads(self._file.read_text(encoding="utf-8"))
         except (OSError, UnicodeDecodeError) as error:

@@ -71,6 +71,7 @@ class CredentialStore:
         facts |= {"sealed": self._keyring.seal(_sealed_text(opened)), "changed": now}
         mine = _TABLE.c.name == name
         with self._database.session() as connection:
+            self._database.take_turn(connection, "credentials")
             if connection.execute(update(_TABLE).where(mine).values(**facts)).rowcount == 0:
                 connection.execute(insert(_TABLE).values(name=name, created=now, **facts))
             return _shown(connection.execute(select(_TABLE).where(mine)).one())

@@ -61,7 +61,8 @@ class EnvironmentStore:
 
     def _put(self, key: str, **facts: object) -> None:
         with self._database.session() as connection:
-            known = connection.execute(select(_TABLE.c.key).where(_TABLE.c.key == key).with_for_update()).first()
+            self._database.take_turn(connection, key)
+            known = connection.execute(select(_TABLE.c.key).where(_TABLE.c.key == key)).first()
             values = {"used": time.time(), **facts}
             if known is not None:
                 connection.execute(update(_TABLE).where(_TABLE.c.key == key).values(**values))

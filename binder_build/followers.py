@@ -14,7 +14,6 @@ from binder_protocol.service.streams import END, Event
 Ended = Callable[[], BuildStatus | None]
 """The status of the attempt once it has ended. May block."""
 
-_LOOK_SECONDS = 15.0
 _GRACE_SECONDS = 2.0
 
 
@@ -38,7 +37,7 @@ async def follow(logs: Logs, name: LogName, after: int, ended: Ended) -> AsyncIt
                 if status is not None and wait == _GRACE_SECONDS:
                     yield [_made_up(position + 1, status)]
                     return
-                wait = _LOOK_SECONDS if status is None else _GRACE_SECONDS
+                wait = logs.look_seconds(name) if status is None else _GRACE_SECONDS
 
 
 async def _next(logs: Logs, name: LogName, tail: Tail, position: int, offset: int) -> tuple[list[Event], int]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import stat
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import structlog
 
+from binder_build.secret_files import too_open
 from binder_protocol.errors import Unavailable
 
 if TYPE_CHECKING:
@@ -69,10 +69,10 @@ class Keyring:
 
     def _lines(self) -> list[str]:
         try:
-            mode, text = self._file.stat().st_mode, self._file.read_text(encoding="ascii")
+            open_to_others, text = too_open(self._file), self._file.read_text(encoding="ascii")
         except FileNotFoundError:
             return []
-        if stat.S_IMODE(mode) & 0o077:
+        if open_to_others:
             raise ValueError(f"it can be read by others: chmod 600 {self._file}")
         return text.split() or ["empty"]  # never overwritten: it may have been emptied by accident
 

@@ -3,30 +3,36 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import or_, select, update
+from sqlalchemy import select, update
 
 from binder_build.queue import next_to_start
 from binder_build.records import Attempt
 from binder_build.store import ATTEMPTS, QUEUED, RUNNING, attempt_of, columns_of, turns
 from binder_protocol.models import BuildPhase, BuildStatus, Failure
+from binder_protocol.service.leases import Clock, Stillness
 from binder_protocol.service.storage import Database
 
 
 class Leases:
     """The leases of one run of one service. `place` names what only one service at a time can hold, as its home.
 
+    A lease has run out when its row has not changed for `seconds` by the clock of whoever looks, so that a service
+    whose clock is wrong loses nothing.
     Whoever starts at a place knows that all leases given there before are void.
     """
 
-    def __init__(self, database: Database, *, place: str, run: str, seconds: float) -> None:
+    def __init__(
+        self, database: Database, *, place: str, run: str, seconds: float, clock: Clock = time.monotonic
+    ) -> None:
         self._database = database
         self._place = f"{place}#"
         self._owner = f"{place}#{run}"
         self._seconds = seconds
+        self._stillness: Stillness[int] = Stillness(seconds, clock)
 
     def claim(self) -> Attempt | None:
         """Starts the attempt whose turn it is, or returns None."""
@@ -34,6 +40,7 @@ class Leases:
             if next_to_start(*turns(connection)) is None:
                 return None
         with self._database.session() as connection:
+            self._database.take_turn(connection, "queue")
             chosen = next_to_start(*turns(connection))
             if chosen is None:
                 return None
@@ -78,19 +85,26 @@ class Leases:
             connection.execute(update(ATTEMPTS).where(*mine).values(**again))
 
     def take_up(self, *, restarts: int, failure: Failure) -> list[Attempt]:
-        """The attempts of dead services, as they are now: they wait again, or have ended.
+        """The attempts of dead services, as they are now: they wait again, or have ended. To be called often.
 
         Those started more than `restarts` times before end with `failure`, those to be cancelled as cancelled.
         """
-        at_my_place = ATTEMPTS.c.lease_owner.startswith(self._place, autoescape=True)
-        void = at_my_place & (ATTEMPTS.c.lease_owner != self._owner)
-        expired = or_(ATTEMPTS.c.lease_until.is_(None), ATTEMPTS.c.lease_until < time.time(), void)
-        dead = (ATTEMPTS.c.status == RUNNING, expired)
+        columns = (ATTEMPTS.c.id, ATTEMPTS.c.lease_owner, ATTEMPTS.c.lease_until)
         with self._database.reading() as connection:
-            if connection.execute(select(ATTEMPTS.c.id).where(*dead).limit(1)).first() is None:
-                return []
+            running = connection.execute(select(*columns).where(ATTEMPTS.c.status == RUNNING)).all()
+        leases = {row.id: (row.lease_owner, row.lease_until) for row in running}
+        dead = self._stillness.still(leases) | {row.id for row in running if self._is_void(row.lease_owner)}
+        return self._end({each: leases[each] for each in dead}, restarts, failure) if dead else []
+
+    def _is_void(self, owner: str | None) -> bool:
+        return owner is None or (owner.startswith(self._place) and owner != self._owner)
+
+    def _end(self, dead: Mapping[int, tuple[str, float]], restarts: int, failure: Failure) -> list[Attempt]:
+        """Of several services that do this at once one finds each attempt as it was."""
+        wanted = select(ATTEMPTS).where(ATTEMPTS.c.id.in_(dead), ATTEMPTS.c.status == RUNNING)
         with self._database.session() as connection:
-            found = [attempt_of(row) for row in connection.execute(select(ATTEMPTS).where(*dead))]
+            rows = connection.execute(wanted.order_by(ATTEMPTS.c.id).with_for_update()).all()
+            found = [attempt_of(row) for row in rows if (row.lease_owner, row.lease_until) == dead[row.id]]
             taken = [replace(each, **_fate(each, restarts, failure)) for each in found]
             for each in taken:
                 facts = {"status": each.status, "phase": each.phase, "end": each.end, "failure": each.failure}

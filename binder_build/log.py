@@ -26,6 +26,7 @@ log = structlog.get_logger()
 _CHUNK = 256 * 1024
 _LONGEST_TEXT = 4_000
 _RESERVE = 32 * 1024
+_LOOK_SECONDS = 15.0
 _UNFIT = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\ud800-\udfff\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 _ID = re.compile(rb'\{"id":([0-9]{1,15})[,}]')
 
@@ -78,6 +79,10 @@ class Logs:
         while lines:
             yield lines
             lines, offset = self.chunk(name, offset)
+
+    def look_seconds(self, _name: LogName) -> float:
+        """How often a follower has to look for lines that nobody tells it of."""
+        return _LOOK_SECONDS
 
     def keep(self, build: str, newest: int) -> None:
         """Removes the logs of `build` but those of its newest attempts."""

@@ -27,6 +27,7 @@ from binder_build.home_lock import HomeLock
 from binder_build.keyring import Keyring
 from binder_build.leases import Leases
 from binder_build.log import Logs
+from binder_build.log_archive import LogArchive
 from binder_build.metrics import BuildMetrics
 from binder_build.network import BuildNetwork
 from binder_build.pipeline import Adapters, Limits
@@ -36,6 +37,7 @@ from binder_build.repository import Repository
 from binder_build.resolver import Resolver
 from binder_build.runner import Runner
 from binder_build.settings import BuildSettings, completed
+from binder_build.shared_logs import SharedLogs
 from binder_build.source import FetchLimits, Revision, Source
 from binder_build.ssh import Ssh
 from binder_build.store import AttemptStore
@@ -69,7 +71,8 @@ def build_app(settings: BuildSettings) -> FastAPI:
     documents = Documents(database)
     run = uuid.uuid4().hex
     leases = Leases(database, place=f"{socket.gethostname()}:{state}", run=run, seconds=settings.lease_seconds)
-    logs = Logs(state / "logs", limit=settings.log_bytes)
+    shared = SharedLogs(state / "logs", LogArchive(database), limit=settings.log_bytes) if database.shared else None
+    logs = shared or Logs(state / "logs", limit=settings.log_bytes)
 
     policy = AddressPolicy(settings.allow_hosts)
     ssh = Ssh(key=settings.ssh_key, known_hosts=settings.known_hosts, learned=state / "known_hosts")
@@ -173,6 +176,7 @@ def build_app(settings: BuildSettings) -> FastAPI:
                 HomeLock(state, work),
                 *chosen.resources,
                 Closing(client.close),
+                *([shared] if shared is not None else []),
                 resolver,
                 planner,
                 workers,

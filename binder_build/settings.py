@@ -23,7 +23,8 @@ class BuildSettings(ServiceSettings):
 
     Queue: `workers` builds run at once and `queue_size` wait. `answer_seconds`: how long a request for a build waits
     to learn the commit; then it goes on behind it. A build that the service's death cut short is started again
-    `restarts` times; then it has failed.
+    `restarts` times; then it has failed. Where several services share a database, a build whose service hasn't been
+    heard of for `lease_seconds` is started over by another one.
 
     Sources: `allow_hosts` names hosts, host:port pairs, addresses and networks that may be private.
     `ssh_key` is the one key shown to ssh servers, `known_hosts` lists those that are trusted; without it, the key that
@@ -65,7 +66,7 @@ class BuildSettings(ServiceSettings):
     queue_size: int = Field(default=100, ge=1, le=10_000)
     plan_workers: int = Field(default=2, ge=1, le=32)
     restarts: int = Field(default=1, ge=0, le=10)
-    lease_seconds: float = Field(default=30, ge=1, le=3_600)
+    lease_seconds: float = Field(default=8, ge=2, le=3_600)
 
     answer_seconds: float = Field(default=3, gt=0, le=20)
     resolve_seconds: float = Field(default=30, gt=0, le=600)

@@ -109,6 +109,7 @@ class AttemptStore:
         for _ in range(_TRIES):
             try:
                 with self._database.session() as connection:
+                    self._database.take_turn(connection, "queue")
                     present = or_(ACTIVE, (ATTEMPTS.c.status == COMPLETED) & (ATTEMPTS.c.end >= since))
                     joined = join(_attempts(connection, ATTEMPTS.c.name == subject.name, present))
                     if joined is not None:
@@ -164,9 +165,10 @@ class AttemptStore:
             return turns(connection)
 
     def update(self, attempt: Attempt, **columns: Any) -> None:
-        """Changes what is known of an attempt."""
+        """Changes what is known of an attempt, unless another service has started it over meanwhile."""
+        same = (ATTEMPTS.c.id == attempt.id, ATTEMPTS.c.tries == attempt.tries)
         with self._database.session() as connection:
-            connection.execute(update(ATTEMPTS).where(ATTEMPTS.c.id == attempt.id).values(**columns_of(columns)))
+            connection.execute(update(ATTEMPTS).where(*same).values(**columns_of(columns)))
 
     def ask_cancel(self, name: str) -> list[Attempt]:
         """Ends the queued attempts at `name` as cancelled and marks the running ones; returns all of them, as they

@@ -50,6 +50,13 @@ class Tail:
         with contextlib.suppress(RuntimeError):  # the loop was closed: nobody follows any more
             loop.call_soon_threadsafe(self._gather)
 
+    def forget(self) -> None:
+        """From now on memory can't tell: somebody else goes on with the log."""
+        with self._lock:
+            self._events.clear()
+            self._bytes = 0
+            self._shared = (0, 0, [])
+
     def after(self, number: int) -> list[Event] | None:
         """The events behind that number; None where memory can't tell, and the file has to."""
         with self._lock:

@@ -43,6 +43,11 @@ class Paths:
         return self.control / "launched.json"
 
     @property
+    def backend(self) -> Path:
+        """The backend that start-all was told; there until stop-all."""
+        return self.control / "backend"
+
+    @property
     def lock(self) -> Path:
         return self.control / "lock"
 
@@ -77,6 +82,18 @@ class Paths:
                     "work as that user, or choose another directory with --home",
                 )
             directory.chmod(0o700)
+
+    def keep_backend(self, name: str) -> None:
+        """Other commands work with this backend from now on, whatever the configuration says."""
+        self.prepare()
+        self.backend.write_text(f"{name}\n", encoding="ascii")
+
+    def kept_backend(self) -> str | None:
+        """What `keep_backend` kept."""
+        try:
+            return self.backend.read_text(encoding="ascii").strip() or None
+        except (OSError, UnicodeDecodeError):
+            return None
 
     def ensure_key(self) -> bool:
         """Makes the API key where there is none; returns whether it did."""

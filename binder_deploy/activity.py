@@ -11,7 +11,8 @@ from __future__ import annotations
 import http.client
 import json
 import re
-from collections.abc import Iterable, Mapping
+import socket
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -32,6 +33,7 @@ _ESTABLISHED = "01"
 _METRICS_BYTES = 64 * 2**20
 _STATUS_BYTES = 1 * 2**20
 _ASK_SECONDS = 5.0
+_MOST_DOORS = 32
 _TABLES = ("/proc/net/tcp",)
 
 Address = tuple[str, int]
@@ -112,18 +114,40 @@ def jupyter_activity(status: object, kernels: object, now: datetime) -> datetime
     return min(now, moment if moment.tzinfo else moment.replace(tzinfo=UTC))
 
 
-class FrontDoor:
-    """Reads what Traefik counts and what the kernel knows of its connections."""
+def addresses(host: str, port: int) -> list[str]:
+    """All addresses of one family that a host has: IPv4 where there are any. Raises OSError."""
+    found = {each[4][0]: each[0] for each in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)}
+    family = socket.AF_INET if socket.AF_INET in found.values() else socket.AF_INET6
+    return [str(address) for address, own in found.items() if own is family]
 
-    def __init__(self, metrics_url: str) -> None:
+
+class FrontDoor:
+    """Reads what Traefik counts and what the kernel knows of its connections.
+
+    A host with several addresses is several Traefiks, as behind a headless Service; all are asked.
+    """
+
+    def __init__(self, metrics_url: str, resolve: Callable[[str, int], list[str]] = addresses) -> None:
         self._url = urlsplit(metrics_url)
+        self._resolve = resolve
 
     def requests(self) -> dict[str, float]:
-        """Requests per application since Traefik started. Raises Unavailable."""
+        """Requests per application since Traefik started. Raises Unavailable, for what one counted may be the use."""
         host, port = self._url.hostname or "127.0.0.1", self._url.port or 80
         try:
+            found = self._resolve(host, port)[:_MOST_DOORS]
+        except OSError as error:
+            raise Unavailable(f"the front door's metrics can't be read: {host} is not known") from error
+        counts: dict[str, float] = {}
+        for address in found:
+            for identity, count in self._requests_at(address, port).items():
+                counts[identity] = counts.get(identity, 0.0) + count
+        return counts
+
+    def _requests_at(self, host: str, port: int) -> dict[str, float]:
+        try:
             with closing(http.client.HTTPConnection(host, port, timeout=_ASK_SECONDS)) as connection:
-                connection.request("GET", self._url.path or "/metrics")
+                connection.request("GET", self._url.path or "/metrics", headers={"Host": self._url.hostname or host})
                 response = connection.getresponse()
                 text = response.read(_METRICS_BYTES).decode("utf-8", "replace")
         except (OSError, http.client.HTTPException) as error:

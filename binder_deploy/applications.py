@@ -50,10 +50,17 @@ class Applications:
     """The use case. The store says what was asked for, the backend what runs."""
 
     def __init__(
-        self, store: Store, backend: Backend, templates: Templates, readiness: Readiness, pool: WorkerPool, rules: Rules
+        self,
+        store: Store,
+        backend: Backend,
+        templates: Templates,
+        readiness: Readiness,
+        pool: WorkerPool,
+        rules: Rules,
+        waits: Waits | None = None,
     ) -> None:
         self.store = store
-        self.waits = Waits()
+        self.waits = waits or Waits()
         self.feed = Feed()
         self._backend = backend
         self._templates = templates

@@ -15,6 +15,7 @@ from binder_deploy.activity import FrontDoor
 from binder_deploy.api import DeployApi
 from binder_deploy.applications import Applications, Rules, Templates
 from binder_deploy.backends import Backend
+from binder_deploy.claims import Claims
 from binder_deploy.controller import Controller, Periods
 from binder_deploy.front_door import FrontDoorRoutes
 from binder_deploy.output import Output
@@ -26,11 +27,13 @@ from binder_deploy.route_files import RouteFiles
 from binder_deploy.sampler import Sampler
 from binder_deploy.settings import DeploySettings
 from binder_deploy.store import Store
+from binder_deploy.waits import Waits
 from binder_deploy.watcher import Watcher
 from binder_protocol.models.quantities import memory_bytes
 from binder_protocol.service import logs
 from binder_protocol.service.app import Closing, Service, create_app
 from binder_protocol.service.health import Check
+from binder_protocol.service.leadership import Leadership, lease_of
 from binder_protocol.service.metrics import Metrics
 from binder_protocol.service.server import EXIT_CONFIG, serve
 from binder_protocol.service.settings import ConfigError, load_settings
@@ -60,7 +63,8 @@ def build_app(
     loads = WorkerPool("preloads", workers=_PRELOADS_AT_ONCE, queue_size=100, drain_seconds=2)
     readiness = make_readiness(settings, backend)
     rules = Rules(settings.policy, settings.max_applications, settings.public_url if behind_front_door else None)
-    applications = Applications(store, backend, templates, readiness, launches, rules)
+    claims = Claims(database) if database.shared else None
+    applications = Applications(store, backend, templates, readiness, launches, rules, Waits(claims))
     preloads = Preloads(store, backend, templates, loads)
     output = Output(applications, backend)
 
@@ -77,8 +81,20 @@ def build_app(
         watching_since=lambda: watcher.watching_since,
         activity_known=lambda: sampler.known or not behind_front_door,
     )  # fmt: skip
-    reconciling = Loop("reconciler", controller.step, every=settings.reconcile_every, longest=settings.reconcile_every)
-    sampling = Loop("activity", sampler.step, every=settings.activity_every, longest=settings.activity_every)
+
+    def on_lead() -> None:
+        reconciling.wake()
+        sampling.wake()
+        preloads.take_up()
+
+    # One of several services looks after all applications; each brings up those that it was asked for.
+    leadership = Leadership("reconciler", lease_of(database, "deploy_leases", "reconciler"), on_lead)
+    reconciling = Loop(
+        "reconciler", leadership.only(controller.step), every=settings.reconcile_every, longest=settings.reconcile_every
+    )
+    sampling = Loop(
+        "activity", leadership.only(sampler.step), every=settings.activity_every, longest=settings.activity_every
+    )
 
     def on_ending(identity: str) -> None:
         applications.waits.wake(identity)
@@ -96,11 +112,12 @@ def build_app(
             checks=[Check("database", database.ping), Check("backend", backend.ping, deadline=10)],
             resources=[
                 closing,
+                *([claims] if claims is not None else []),
                 launches,
                 loads,
                 applications,
-                preloads,
                 watcher,
+                leadership,
                 reconciling,
                 *([sampling] if behind_front_door else []),
             ],
@@ -122,7 +139,7 @@ def make_backend(settings: DeploySettings) -> Backend:
         return _kubernetes(settings)
     from binder_deploy.backends.docker import DockerBackend
 
-    home = instance_id(settings.home)
+    home = settings.instance or instance_id(settings.home)
     net = network.Network(
         home,
         settings.network or f"binder-{home[:8]}",
@@ -152,7 +169,7 @@ def _kubernetes(settings: DeploySettings) -> Backend:
     given = settings.kubernetes
     kubeconfig = None if given.kubeconfig is None else str(given.kubeconfig)
     site = site_of(
-        given, instance_id(settings.home), guard=settings.deploy_url,
+        given, settings.instance or instance_id(settings.home), guard=settings.deploy_url,
         stop_seconds=settings.stop_timeout, reachable=settings.reachable,
     )  # fmt: skip
     return KubernetesBackend(Cluster(kubeconfig, given.context), site, start_seconds=settings.pull_timeout)

@@ -12,13 +12,14 @@ from binder_protocol.service.work import WorkerPool
 
 
 class Preloads:
-    """The last preload of each template is remembered. A resource: what a killed service left goes on at the start."""
+    """The last preload of each template is remembered, and goes on after the death of the service that did it."""
 
     def __init__(self, store: Store, backend: Backend, templates: Templates, pool: WorkerPool) -> None:
         self._store = store
         self._backend = backend
         self._templates = templates
         self._pool = pool
+        self._loading: set[str] = set()
 
     def preload(self, template: str) -> Preload:
         """Begins to load the template's image, or joins what is loading it already."""
@@ -27,7 +28,7 @@ class Preloads:
             return known
         image = self._templates.fetch(template).image
         begun = self._store.set_preload(template, image, PreloadStatus.LOADING)
-        self._pool.submit(lambda: self._load(template, image))
+        self._submit(template, image)
         return begun
 
     def status(self, template: str) -> Preload:
@@ -38,15 +39,27 @@ class Preloads:
         nodes = dict(self._backend.preloaded(known.image)) if known.image is not None else {}
         return known.model_copy(update={"nodes": nodes})
 
-    def start(self) -> None:
-        """Takes up what was interrupted."""
+    def take_up(self) -> None:
+        """Goes on with what other services have left unfinished. What one of them still loads is loaded once more."""
         for template, image in self._store.interrupted_preloads():
-            self._pool.submit(lambda template=template, image=image: self._load(template, image))  # type: ignore[misc]
+            if template not in self._loading:
+                self._submit(template, image)
 
-    def stop(self) -> None:
-        """The pool stops what loads."""
+    def _submit(self, template: str, image: str) -> None:
+        self._loading.add(template)
+        try:
+            self._pool.submit(lambda: self._load(template, image))
+        except BinderError:
+            self._loading.discard(template)
+            raise
 
     def _load(self, template: str, image: str) -> None:
+        try:
+            self._keep(template, image)
+        finally:
+            self._loading.discard(template)
+
+    def _keep(self, template: str, image: str) -> None:
         try:
             self._backend.preload(image)
         except BinderError as error:

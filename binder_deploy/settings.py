@@ -21,7 +21,8 @@ class DeploySettings(ServiceSettings):
     launching to everybody. `isolation = "off"` launches without the firewall rules that keep applications from the
     host and its networks: on a machine of one's own, without root. `reachable` are private networks that applications
     may reach all the same, such as a company's proxy. `cull_grace`: nothing is culled sooner after it was deployed.
-    `queue_timeout`: the longest that a launch waits for a place on a full cluster.
+    `queue_timeout`: the longest that a launch waits for a place on a full cluster. `instance` is what this suite's
+    applications are known by; made at the first start, in <home>/instance. Services that share a database share it.
     """
 
     section: ClassVar[str] = "deploy"
@@ -33,6 +34,7 @@ class DeploySettings(ServiceSettings):
     front_door_metrics_url: str = "http://127.0.0.1:8081/metrics"
     front_door_routes: Path | None = None
     public_launch: bool = False
+    instance: str | None = Field(default=None, pattern=r"^[a-z0-9](?:[a-z0-9.-]{0,61}[a-z0-9])?$")
 
     kubernetes: KubernetesSettings = KubernetesSettings()
 

@@ -39,6 +39,7 @@ class Store:
             "timings": json.dumps(record.timings),
         }
         with self._database.session() as connection:
+            self._database.take_turn(connection, "places")
             if connection.execute(select(func.count()).select_from(APPLICATIONS).where(_IN_USE)).scalar_one() >= most:
                 raise AtCapacity(f"{most} applications are in use, and this host takes no more", retry_after=30)
             connection.execute(insert(APPLICATIONS).values(**row))
@@ -100,7 +101,7 @@ class Store:
         Of two that try at once one succeeds. `timings` are added to those it has, with the time of the state.
         """
         with self._database.session() as connection:
-            record = _find(connection, identity)
+            record = _find(connection, identity, turn=True)
             if record is None or record.status not in among:
                 return None
             seconds = (now - record.created).total_seconds()
@@ -128,7 +129,7 @@ class Store:
         if not moments:
             return
         with self._database.session() as connection:
-            for identity, moment in moments.items():
+            for identity, moment in sorted(moments.items()):  # in one order, so that two never wait for each other
                 known = APPLICATIONS.c.last_activity
                 later = known.is_(None) | (known < _stored(moment))
                 change = update(APPLICATIONS).where(APPLICATIONS.c.id == identity, later)
@@ -163,6 +164,7 @@ class Store:
         """Keeps the newest preload of the template."""
         row = {"image": image, "status": status, "failure": _json(failure)}
         with self._database.session() as connection:
+            self._database.take_turn(connection, "preloads")
             if status is PreloadStatus.LOADING:
                 connection.execute(delete(PRELOADS).where(PRELOADS.c.template == template))
                 connection.execute(insert(PRELOADS).values(template=template, started=_stored(_now()), **row))
@@ -177,8 +179,10 @@ class Store:
             return [(row.template, row.image) for row in connection.execute(wanted)]
 
 
-def _find(connection: Connection, identity: str) -> Record | None:
-    row = connection.execute(select(APPLICATIONS).where(APPLICATIONS.c.id == identity)).one_or_none()
+def _find(connection: Connection, identity: str, *, turn: bool = False) -> Record | None:
+    """`turn`: other writers of this record wait until the transaction has ended. SQLite's wait anyway."""
+    wanted = select(APPLICATIONS).where(APPLICATIONS.c.id == identity)
+    row = connection.execute(wanted.with_for_update() if turn else wanted).one_or_none()
     return None if row is None else _record(row)
 
 

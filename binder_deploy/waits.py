@@ -7,12 +7,36 @@ import threading
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Protocol
+
+
+class Claiming(Protocol):
+    """What several services agree by on who works on an application; see binder_deploy.claims."""
+
+    def take(self, identity: str) -> bool: ...
+
+    def release(self, identity: str) -> None: ...
+
+    def elsewhere(self) -> frozenset[str]: ...
+
+
+class Alone:
+    """There is no other service."""
+
+    def take(self, _identity: str) -> bool:
+        return True
+
+    def release(self, _identity: str) -> None: ...
+
+    def elsewhere(self) -> frozenset[str]:
+        return frozenset()
 
 
 class Waits:
     """Threads that wait for an application, at most one for each; any thread may wake them."""
 
-    def __init__(self) -> None:
+    def __init__(self, claims: Claiming | None = None) -> None:
+        self._claims = claims or Alone()
         self._lock = threading.Lock()
         self._waiting: dict[str, threading.Event] = {}
         self._expected: set[str] = set()
@@ -33,7 +57,18 @@ class Waits:
 
     @contextmanager
     def of(self, identity: str) -> Iterator[threading.Event | None]:
-        """The event to wait on, or None where another thread works on the same application."""
+        """The event to wait on, or None where another thread, or another service, works on the same application."""
+        with self._here(identity) as event:
+            if event is None or not self._claims.take(identity):
+                yield None
+                return
+            try:
+                yield event
+            finally:
+                self._claims.release(identity)
+
+    @contextmanager
+    def _here(self, identity: str) -> Iterator[threading.Event | None]:
         with self._lock:
             self._expected.discard(identity)
             taken = identity in self._waiting
@@ -76,9 +111,13 @@ class Waits:
 
     @property
     def busy(self) -> frozenset[str]:
-        """The applications that a thread works on, or will, or ends just now."""
+        """The applications that a thread works on, or will, or ends just now, here or in another service.
+
+        Raises BadQuery.
+        """
+        elsewhere = self._claims.elsewhere()
         with self._lock:
-            return frozenset(self._waiting.keys() | self._expected | self._ending)
+            return elsewhere | self._waiting.keys() | self._expected | self._ending
 
 
 class Feed:

@@ -9,12 +9,15 @@ import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from tests.support import cluster as kubernetes
-from tests.support import image_registry, ssh_server
+from tests.support import helm, image_registry, ssh_server
+from tests.support.postgres import Postgres, postgres_server
+from tests.support.postgres import program as postgres_program
 
-ENGINES = ("docker", "browser", "npm", "registry", "sshd", "kubernetes")
+ENGINES = ("docker", "browser", "npm", "registry", "sshd", "postgres", "kubernetes", "helm")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -23,6 +26,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # How long an example takes says how busy the machine is.
+    hypothesis.settings.register_profile("untimed", deadline=None)
+    hypothesis.settings.load_profile("untimed")
     unknown = _required(config) - set(ENGINES)
     if unknown:
         raise pytest.UsageError(f"--require knows {', '.join(ENGINES)}, not {', '.join(sorted(unknown))}")
@@ -36,9 +42,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
-    """Waits for the cluster before the first test with one, outside of that test's limit of time."""
+    """Waits for the cluster before the first test with one, outside of that test's limit of time; for Helm, too."""
     if item.get_closest_marker("kubernetes") is not None:
         _found_cluster()
+    if item.get_closest_marker("helm") is not None and helm.missing() is None:
+        helm.helm()
     return (yield)
 
 
@@ -78,6 +86,24 @@ def docker_engine() -> str:
 
 
 @pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A PostgreSQL server of the tests' own; only for tests marked `postgres`."""
+    if postgres_program("postgres") is None:
+        pytest.fail("mark this test with pytest.mark.postgres", pytrace=False)
+    with postgres_server() as server:
+        yield server
+
+
+@pytest.fixture(scope="module", params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+def database_url(request: pytest.FixtureRequest) -> str | None:
+    """Setting `database_url`: none, or an empty database on a server. What takes it is tested with either."""
+    if request.param == "sqlite":
+        return None
+    server: Postgres = request.getfixturevalue("postgres")
+    return server.new()
+
+
+@pytest.fixture(scope="session")
 def cluster() -> kubernetes.Cluster:
     """The Kubernetes cluster; only for tests marked `kubernetes`."""
     found = _found_cluster()
@@ -91,6 +117,15 @@ def namespace(cluster: kubernetes.Cluster) -> Iterator[str]:
     """A namespace of this test alone, gone afterwards."""
     with cluster.namespace() as name:
         yield name
+
+
+@pytest.fixture(scope="session")
+def helm_program() -> str:
+    """Helm; only for tests marked `helm`."""
+    missing = helm.missing()
+    if missing:
+        pytest.fail(f"mark this test with pytest.mark.helm: {missing}", pytrace=False)
+    return helm.helm()
 
 
 def _required(config: pytest.Config) -> set[str]:
@@ -143,6 +178,10 @@ def _sshd_missing() -> str | None:
     return None if ssh_server.program() else "there is no sshd (package openssh-server)"
 
 
+def _postgres_missing() -> str | None:
+    return None if postgres_program("postgres") else "there is no server's program (package postgresql)"
+
+
 @functools.cache
 def _found_cluster() -> kubernetes.Found:
     return kubernetes.find()
@@ -154,5 +193,7 @@ PROBES: dict[str, Callable[[], str | None]] = {
     "npm": _npm_missing,
     "registry": _registry_missing,
     "sshd": _sshd_missing,
+    "postgres": _postgres_missing,
+    "helm": helm.missing,
     "kubernetes": lambda: _found_cluster().missing or None,
 }

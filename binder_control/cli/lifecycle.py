@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+from collections.abc import Iterator
 from enum import StrEnum
 from typing import Annotated
 
@@ -27,17 +29,16 @@ def start_all(
     context: typer.Context,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     backend: Annotated[
-        Backend | None, typer.Option(help="Where applications run, this time; for good: [deploy] backend.")
+        Backend | None, typer.Option(help="Where applications run, until stop-all; for good: [deploy] backend.")
     ] = None,
 ) -> None:
     """Start everything, wait until it is ready, print address and key."""
     from binder_control.cli.machine import prepare_home
 
     session = session_of(context)
-    if backend is not None:
-        session.add({"BINDER_DEPLOY_BACKEND": backend.value})
-    prepare_home(session)
-    session.suite.start_all()
+    with _told(session, backend):
+        prepare_home(session)
+        session.suite.start_all()
     _say_when_changed(session)
     configuration = session.configuration
     if as_json:
@@ -62,7 +63,9 @@ def stop_all(
         if applications:
             raise
         say(f"{error}\nstopping what runs all the same")
-        say(_STOPPED[stop_blindly(Paths(home_of(session.environ)), progress)])
+        paths = Paths(home_of(session.environ))
+        say(_STOPPED[stop_blindly(paths, progress)])
+        paths.backend.unlink(missing_ok=True)
         return
     if applications:
         from binder_control.applications import stop_applications
@@ -70,6 +73,7 @@ def stop_all(
         stopped = stop_applications(session.configuration)
         say(f"{stopped} application{'' if stopped == 1 else 's'} stopped")
     say(_STOPPED[suite.stop_all()])
+    session.configuration.paths.backend.unlink(missing_ok=True)
 
 
 def start(context: typer.Context, services: Names = None) -> None:
@@ -102,6 +106,25 @@ def run(context: typer.Context, service: Annotated[str, typer.Argument(help="The
     (program,) = suite.named(service)
     program.write_files()
     os.execvpe(program.command[0], program.command, suite.environ)  # noqa: S606  this process becomes the service
+
+
+@contextlib.contextmanager
+def _told(session: Session, backend: Backend | None) -> Iterator[None]:
+    """Within, and afterwards if anything runs then, that backend is the one of every command."""
+    if backend is None:
+        yield
+        return
+    paths = Paths(home_of(session.environ))
+    paths.keep_backend(backend.value)
+    session.add({"BINDER_DEPLOY_BACKEND": backend.value})
+    try:
+        yield
+    except BaseException:
+        from binder_control.supervisor import Supervisor
+
+        if not Supervisor(paths).running():
+            paths.backend.unlink(missing_ok=True)
+        raise
 
 
 def _say_when_changed(session: Session) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from binder_control.paths import home_of
+from binder_control.paths import Paths, home_of
 
 if TYPE_CHECKING:
     from binder_control.config import Configuration
@@ -62,6 +62,9 @@ def make_session(home: Path | None) -> Session:
     if home is not None:
         environ["BINDER_HOME"] = str(home.expanduser().absolute())
     environ.setdefault("BINDER_HOME", str(home_of(environ)))
+    backend = Paths(home_of(environ)).kept_backend()
+    if backend is not None:
+        environ["BINDER_DEPLOY_BACKEND"] = backend
     return Session(environ)
 
 

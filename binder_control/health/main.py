@@ -17,6 +17,7 @@ from binder_control.health.settings import HealthSettings
 from binder_control.health.store import ResultStore
 from binder_protocol.service.app import Service, create_app
 from binder_protocol.service.health import Check
+from binder_protocol.service.leadership import Leadership, lease_of
 from binder_protocol.service.logs import request_id
 from binder_protocol.service.server import EXIT_CONFIG, serve
 from binder_protocol.service.settings import ConfigError, load_settings
@@ -43,9 +44,11 @@ def build_app(settings: HealthSettings, *, open_location: Opener = open_page) ->
         seconds=settings.check_seconds,
         afresh=settings.build_interval,
     )
+    leadership = Leadership("checks", lease_of(database, "health_leases", "checks"), lambda: rounds.wake())
     rounds = Rounds(
         {"build": checks.build, "deploy": checks.deploy},
         store,
+        may_run=lambda: leadership.leading,
         every=settings.interval,
         delay=settings.delay,
         drain_seconds=settings.stop_seconds,
@@ -55,7 +58,7 @@ def build_app(settings: HealthSettings, *, open_location: Opener = open_page) ->
             settings=settings,
             api=HealthApi(store, ("build", "deploy")),
             checks=[Check("database", database.ping), Check("checks", rounds.alive)],
-            resources=[repository, checks, rounds],
+            resources=[repository, checks, leadership, rounds],
             database=database,
             routers=[repository.router()],
         )

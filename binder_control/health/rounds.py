@@ -20,6 +20,7 @@ class Rounds:
     """Runs `checks` in their order, on one thread, so that a round never overlaps another. A resource.
 
     `every` seconds lie between two rounds, `delay` before the first, so that the suite's own start is over by then.
+    Of several services on one database one checks: that which `may_run`.
     Nothing that a service or the database answers, or fails to, ends the rounds.
     """
 
@@ -28,18 +29,24 @@ class Rounds:
         checks: Mapping[str, Callable[[], None]],
         store: ResultStore,
         *,
+        may_run: Callable[[], bool],
         every: float,
         delay: float,
         drain_seconds: float,
     ) -> None:
         self._checks = checks
         self._store = store
+        self._may_run = may_run
         self._delay = delay
         self._loop = Loop("checks", self._round, every=every, longest=every, drain_seconds=drain_seconds)
 
     def start(self) -> None:
         """Begins with the delay."""
         self._loop.start()
+
+    def wake(self) -> None:
+        """A round begins now, where this service may."""
+        self._loop.wake()
 
     def stop(self) -> bool:
         """Ends after the check that runs; returns whether that was in time."""
@@ -51,6 +58,8 @@ class Rounds:
 
     def _round(self) -> None:
         stopping = self._loop.stopping
+        if not self._may_run():
+            return
         if stopping.wait(self._delay):
             return
         self._delay = 0

@@ -13,7 +13,7 @@ import filelock
 from alembic import command
 from alembic.config import Config
 from alembic.util import CommandError
-from sqlalchemy import Engine, text
+from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from binder_protocol.errors import BadDatabase, BinderError
@@ -33,11 +33,17 @@ def upgrade(engine: Engine, migrations: str, *, lock_file: Path | None) -> None:
     try:
         with _one_at_a_time(lock_file), engine.begin() as connection:
             if lock_file is None:
-                connection.execute(text(f"SELECT pg_advisory_xact_lock({_ADVISORY_LOCK})"))
+                _wait_for_others(connection)
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
     except (SQLAlchemyError, CommandError) as error:
         raise BadDatabase(f"the schema could not be brought up to date: {error}") from error
+
+
+def _wait_for_others(connection: Connection) -> None:
+    connection.execute(text(f"SET LOCAL lock_timeout = '{_LOCK_SECONDS}s'"))
+    connection.execute(text(f"SET LOCAL statement_timeout = '{2 * _LOCK_SECONDS}s'"))
+    connection.execute(text(f"SELECT pg_advisory_xact_lock({_ADVISORY_LOCK})"))
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import tomllib
@@ -21,6 +22,8 @@ _PREFIX = "BINDER_"
 _NOT_SETTINGS = frozenset({"BINDER_CONFIG", "BINDER_URL"})
 _OWN_ONLY = frozenset({"port"})
 _MAX_KEY = 1_024
+_SERVERS = frozenset({"postgres", "postgresql"})
+_DATABASES = _SERVERS | {"sqlite"}
 
 
 class ConfigError(Exception):
@@ -57,6 +60,16 @@ class ServiceSettings(BaseModel):
     @classmethod
     def _absolute(cls, home: Path) -> Path:
         return home.expanduser().absolute()
+
+    @field_validator("database_url")
+    @classmethod
+    def _can_be_used(cls, url: str | None) -> str | None:
+        scheme = "" if url is None else url.partition(":")[0].partition("+")[0]
+        if url is not None and scheme not in _DATABASES:
+            raise ValueError("a database is sqlite:////PATH or postgresql://USER:PASSWORD@HOST/NAME")
+        if scheme in _SERVERS and importlib.util.find_spec("psycopg") is None:
+            raise ValueError("PostgreSQL needs psycopg: pip install 'binder[postgres]'")
+        return url
 
     @field_validator("api_key")
     @classmethod

@@ -7,14 +7,15 @@ import json
 import re
 import subprocess
 import sys
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import structlog
-from sqlalchemy import Connection, Engine, create_engine, event, text
-from sqlalchemy.engine import make_url
+from sqlalchemy import Connection, Engine, create_engine, event, func, select, text
+from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
@@ -25,6 +26,9 @@ log = structlog.get_logger()
 _BUSY_MILLISECONDS = 10_000
 _POOL_WAIT_SECONDS = 10
 _CONNECT_SECONDS = 5
+_SILENT_SECONDS = 10
+_STATEMENT_SECONDS = 60
+_TURNS = 0x62696E64  # "bind": what tells our turns from other programs' locks
 _MIGRATE_SECONDS = 300
 _REVISION_FILE = re.compile(r"([0-9]{4})_\w+\.py")
 
@@ -32,13 +36,15 @@ _REVISION_FILE = re.compile(r"([0-9]{4})_\w+\.py")
 class Database:
     """One database of one service. `migrations` is the package with its alembic revisions, numbered NNNN_words.py.
 
+    `file` is that of SQLite; None where the database is a server.
+
     Sessions are SQLAlchemy Core connections; the ORM is left out, for it costs each service several MB.
     """
 
     def __init__(self, url: str, migrations: str) -> None:
         self.url = url
         self.migrations = migrations
-        self._file = _sqlite_file(url)
+        self.file = _sqlite_file(url)
         self.engine = _engine(url)
 
     @contextmanager
@@ -57,9 +63,20 @@ class Database:
         with _translated(BadQuery), self._readers.connect() as connection:
             yield connection
 
+    def take_turn(self, connection: Connection, what: str) -> None:
+        """Whoever says the same words waits until this transaction has ended. SQLite's writers take turns anyway."""
+        if self.shared:
+            number = zlib.crc32(f"{self.migrations}:{what}".encode()) - 2**31
+            connection.execute(select(func.pg_advisory_xact_lock(_TURNS, number)))
+
+    @property
+    def shared(self) -> bool:
+        """Whether services on several machines may be at work on it: it is a server, not a file."""
+        return self.file is None
+
     @property
     def _readers(self) -> Engine:
-        return self.engine.execution_options(binder_reads=True)
+        return self.engine.execution_options(**({**_PICTURE} if self.shared else {"binder_reads": True}))
 
     def ping(self) -> None:
         """Raises Unavailable where the database doesn't answer."""
@@ -69,7 +86,7 @@ class Database:
     def migration_due(self) -> bool:
         """Whether the schema is older than this program. Raises BadDatabase where it is newer."""
         wanted = newest_revision(self.migrations)
-        if self._file is not None and not self._file.exists():
+        if self.file is not None and not self.file.exists():
             return True
         present = self._present_revision()
         if present is not None and present > wanted:
@@ -81,17 +98,17 @@ class Database:
 
     def migrate(self) -> None:
         """Brings the schema up to date; of several processes one does it and the others wait."""
-        if self._file is not None:
-            self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if self.file is not None:
+            self.file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         if self.migration_due():
             from binder_protocol.service.migrate import upgrade  # alembic's 9 MB only where it has something to do
 
-            upgrade(self.engine, self.migrations, lock_file=self._file)
+            upgrade(self.engine, self.migrations, lock_file=self.file)
 
     def migrate_apart(self) -> None:
         """As `migrate`, but in a process of its own, whose memory is given back."""
-        if self._file is not None:
-            self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if self.file is not None:
+            self.file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not self.migration_due():
             return
         job = json.dumps({"url": self.url, "migrations": self.migrations})
@@ -125,8 +142,19 @@ def newest_revision(migrations: str) -> str:
     return max(numbers)
 
 
-def _sqlite_file(url: str) -> Path | None:
+_PICTURE = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+
+
+def _address(url: str) -> URL:
+    """The URL with the one driver that is there for it, for people write postgresql://."""
     parsed = make_url(url)
+    if parsed.drivername in ("postgres", "postgresql"):
+        return parsed.set(drivername="postgresql+psycopg")
+    return parsed
+
+
+def _sqlite_file(url: str) -> Path | None:
+    parsed = _address(url)
     if parsed.get_backend_name() != "sqlite":
         return None
     if not parsed.database or parsed.database == ":memory:":
@@ -135,15 +163,45 @@ def _sqlite_file(url: str) -> Path | None:
 
 
 def _engine(url: str) -> Engine:
-    if make_url(url).get_backend_name() != "sqlite":
-        return create_engine(
-            url, pool_size=5, max_overflow=20, pool_timeout=_POOL_WAIT_SECONDS, pool_pre_ping=True,
-            connect_args={"connect_timeout": _CONNECT_SECONDS},
-        )  # fmt: skip
-    engine = create_engine(url, pool_size=24, max_overflow=40, pool_timeout=_POOL_WAIT_SECONDS)
+    address = _address(url)
+    if address.get_backend_name() != "sqlite":
+        return _postgres(address)
+    engine = create_engine(address, pool_size=24, max_overflow=40, pool_timeout=_POOL_WAIT_SECONDS)
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
+
+
+def _postgres(address: URL) -> Engine:
+    # A server that is gone without a word is noticed by the kernel; that one waits for an answer, not for ever.
+    silent = {"keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3}
+    engine = create_engine(
+        address, pool_size=5, max_overflow=20, pool_timeout=_POOL_WAIT_SECONDS, pool_pre_ping=True,
+        connect_args={
+            "connect_timeout": _CONNECT_SECONDS, "tcp_user_timeout": _SILENT_SECONDS * 1_000,
+            "application_name": "binder", **silent,
+        },
+    )  # fmt: skip
+    event.listen(engine, "connect", _prepare_postgres)
+    return engine
+
+
+def _prepare_postgres(connection: Any, _record: object) -> None:
+    # Not as options of the connection: poolers between us and the server refuse those.
+    connection.execute(
+        f"SET lock_timeout = {_BUSY_MILLISECONDS}; SET statement_timeout = {_STATEMENT_SECONDS * 1_000};"
+        f"SET idle_in_transaction_session_timeout = {_STATEMENT_SECONDS * 1_000}"
+    )
+    connection.commit()
+    from psycopg.types.string import StrDumper
+
+    class Text(StrDumper):
+        """PostgreSQL's texts hold no NUL. What names nothing there shall be not found, as in SQLite, and no fault."""
+
+        def dump(self, obj: str) -> bytes:
+            return obj.replace("\0", "\ufffd").encode()
+
+    connection.adapters.register_dumper(str, Text)
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:

@@ -15,6 +15,7 @@ from binder_deploy.backends.memory import MemoryBackend
 from binder_deploy.launches import Launch
 from binder_deploy.settings import DeploySettings
 from binder_protocol.errors import ImageNotFound, NoRecord
+from binder_protocol.models import PreloadStatus
 from tests.support.cluster import Cluster
 from tests.support.deploying import IMAGE, SERVER, docker_backend, new_id, python, settings_for
 from tests.support.eventually import eventually
@@ -218,6 +219,14 @@ def test_another_suite_sees_and_stops_nothing_of_this_one(world: World) -> None:
     assert stranger.instances() == []
     stranger.stop(launch.id)
     assert world.backend.instance(launch.id) is not None
+
+
+def test_what_is_preloaded_and_what_has_room_is_told_where_it_is_known(world: World) -> None:
+    world.backend.preload(world.image)
+    assert set(world.backend.preloaded(world.image).values()) <= {PreloadStatus.COMPLETED}
+    assert world.backend.preloaded("not/there:1") == {}
+    room = world.backend.room(world.launch())
+    assert room is None or room > 0
 
 
 def test_a_backend_that_works_answers(world: World) -> None:

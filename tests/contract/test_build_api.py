@@ -44,9 +44,9 @@ def git(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GitServer]:
 
 
 @pytest.fixture(scope="module")
-def suite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Suite]:
+def suite(tmp_path_factory: pytest.TempPathFactory, database_url: str | None) -> Iterator[Suite]:
     more = {"docker_host": NO_ENGINE, "workers": 1, "queue_size": 2, "answer_seconds": 1}
-    with build_suite(tmp_path_factory.mktemp("home"), **more) as suite:
+    with build_suite(tmp_path_factory.mktemp("home"), database_url=database_url, **more) as suite:
         yield suite
 
 

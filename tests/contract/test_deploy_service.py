@@ -33,12 +33,14 @@ class Deploying:
 
 
 @pytest.fixture(scope="module")
-def deploying(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deploying]:
+def deploying(tmp_path_factory: pytest.TempPathFactory, database_url: str | None) -> Iterator[Deploying]:
     home: Path = tmp_path_factory.mktemp("memory")
     templates, backend = Templates(), MemoryBackend()
     for name, command in (("hello", ["print", "hello"]), ("crash", ["exit", "3"]), ("silent", ["silent"])):
         templates.add(name, command=command)
-    settings = settings_for(home, Door(9, 9), backend="memory", start_timeout=1, public_launch=True)
+    settings = settings_for(
+        home, Door(9, 9), backend="memory", start_timeout=1, public_launch=True, database_url=database_url
+    )
     app = build_app(settings, backend=backend, templates=templates)
     with running(app) as url, Client(url, KEY) as client, Client(url) as stranger:
         yield Deploying(client, stranger, backend, url)

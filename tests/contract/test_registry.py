@@ -23,11 +23,12 @@ DIGEST = "sha256:" + "a" * 64
 
 
 @pytest.fixture(scope="module")
-def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def url(tmp_path_factory: pytest.TempPathFactory, database_url: str | None) -> Iterator[str]:
     settings = RegistrySettings.model_validate(
         {
             "home": tmp_path_factory.mktemp("home"),
             "api_key": KEY,
+            "database_url": database_url,
             "max_memory": "64Gi",
             "max_cpu": "16",
             "max_pids": 1000,

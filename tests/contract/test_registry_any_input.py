@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
+from pydantic import SecretStr
 from schemathesis import GenerationMode
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
@@ -21,9 +22,9 @@ MINE = [each for each in OPERATIONS if each.section == RegistrySettings.section]
 
 
 @pytest.fixture(scope="module")
-def described(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+def described(tmp_path_factory: pytest.TempPathFactory, database_url: str | None) -> Iterator[Any]:
     """The registry's description, bound to a registry that runs."""
-    facts = RegistrySettings.model_validate({"home": tmp_path_factory.mktemp("home"), "api_key": KEY})
+    facts = RegistrySettings(home=tmp_path_factory.mktemp("home"), api_key=SecretStr(KEY), database_url=database_url)
     with running(build_app(facts)) as url:
         yield schemathesis.openapi.from_url(f"{url}/openapi.json")
 

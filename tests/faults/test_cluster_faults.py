@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from binder_client.client import Client
-from binder_deploy.backends.kubernetes.paths import item
+from binder_deploy.backends.kubernetes.paths import collection, item
 from binder_deploy.backends.kubernetes.permissions import Need, needs
 from binder_deploy.backends.kubernetes.site import Site
 from binder_protocol.errors import LaunchFailed
@@ -245,3 +245,56 @@ def test_two_services_at_once_launch_everything_once_and_leave_nothing(place: Pl
 
 def _is_there(cluster: Cluster, namespace: str) -> bool:
     return bool(cluster.kubectl("get", "namespace", namespace, "--ignore-not-found", "--output=name"))
+
+
+@pytest.mark.timeout(180)
+def test_at_rest_the_api_server_is_hardly_asked(place: Place, way: ApiProxy) -> None:
+    with place.service(kubernetes=through(way)) as client:
+        asked = [client.deploy.deploy("server") for _ in range(6)]
+        for each in asked:
+            seen(client, each, DEPLOYED)
+
+        def watches() -> list[int]:
+            return [number for number, each in enumerate(way.requests) if "watch=true" in each]
+
+        first = len(watches())
+        eventually(lambda: len(watches()) >= first + 2, within=MINUTE, every=0.5, what="two more watches")
+        begin, end = watches()[first : first + 2]
+        # Between two watches, with a reconciler that passes twice a second: the look at what is allowed, and no more.
+        assert end - begin <= 3, way.requests[begin:end]
+        clean(place, client)
+
+
+@pytest.mark.timeout(300)
+def test_what_was_on_a_node_that_is_gone_was_evicted(place: Place) -> None:
+    node = f"gone-{place.namespace}"
+    labels, taint = {"binder-test": node}, {"key": "binder-test", "value": node, "effect": "NoSchedule"}
+    settings = {"node_selector": labels, "tolerations": [{"key": "binder-test", "operator": "Exists"}]}
+    made = {
+        "apiVersion": "v1",
+        "kind": "Node",
+        "metadata": {"name": node, "labels": labels},
+        "spec": {"taints": [taint]},
+    }
+    amounts = {"cpu": "8", "memory": "8Gi", "pods": "10", "ephemeral-storage": "100Gi"}
+    status = {"allocatable": amounts, "capacity": amounts, "conditions": [{"type": "Ready", "status": "True"}]}
+    place.api.create(collection("v1", "Node"), made)
+    path = item("v1", "Node", None, node)
+    try:
+        place.put_status(path, status)
+        with place.service(kubernetes=settings) as client:
+            asked = client.deploy.deploy("server")
+            pod = item("v1", "Pod", place.namespace, f"binder-{asked.id}")
+            eventually(lambda: place.pods() and place.pods()[0]["spec"].get("nodeName"), within=MINUTE)
+            running = {"name": "application", "ready": True, "state": {"running": {}}, "restartCount": 0}
+            running |= {"image": place.image, "imageID": place.image}
+            conditions = [{"type": each, "status": "True"} for each in ("PodScheduled", "Ready")]
+            started = {"phase": "Running", "conditions": conditions, "containerStatuses": [running]}
+            place.put_status(pod, {**started, "podIP": "192.0.2.1", "podIPs": [{"ip": "192.0.2.1"}]})
+            seen(client, asked, DEPLOYED)
+            place.api.delete(path)
+            # The cluster itself takes up to a minute and a half to believe it.
+            assert seen(client, asked, FAILED, within=3 * MINUTE).failure.type == "evicted"  # type: ignore[union-attr]
+            place.empty()
+    finally:
+        place.api.delete(path)

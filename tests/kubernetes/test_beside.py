@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import ipaddress
 import json
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
@@ -18,6 +21,7 @@ from tests.support.eventually import eventually
 from tests.support.suite import Suite, suite
 
 pytestmark = [pytest.mark.kubernetes, pytest.mark.docker]
+MANIFEST = Path(__file__).parents[2] / "examples" / "kubernetes" / "beside.yaml"
 
 
 @pytest.fixture(scope="module")
@@ -28,8 +32,25 @@ def place(cluster: Cluster) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def beside(cluster: Cluster, place: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Suite]:
-    table = f"[deploy.kubernetes]\nnamespace = '{place}'\nkubeconfig = '{cluster.kubeconfig}'\n"
+def account(cluster: Cluster, place: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The kubeconfig of the account that operators are told to make, with its rights and no others."""
+    cluster.kubectl("apply", "--filename=-", given=MANIFEST.read_text().replace("binder-applications", place))
+    secret = ("get", "secret", "binder-token", f"--namespace={place}", "--output=jsonpath={.data.token}")
+    token = eventually(lambda: cluster.kubectl(*secret), within=20, what="the account's token")
+    known = json.loads(cluster.kubectl("config", "view", "--minify", "--flatten", "--raw", "--output=json"))
+    user = {"name": "binder", "user": {"token": base64.b64decode(token).decode()}}
+    file = tmp_path_factory.mktemp("account") / "kubeconfig"
+    file.write_text(json.dumps({**known, "users": [user], "contexts": [_as_user(known["contexts"][0])]}))
+    return file
+
+
+def _as_user(context: dict[str, Any]) -> dict[str, Any]:
+    return {**context, "context": {**context["context"], "user": "binder"}}
+
+
+@pytest.fixture(scope="module")
+def beside(account: Path, place: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Suite]:
+    table = f"[deploy.kubernetes]\nnamespace = '{place}'\nkubeconfig = '{account}'\n"
     with suite(tmp_path_factory.mktemp("beside") / "home", deploy=f"memory = '256M'\n{table}") as found:
         started = found.control("start-all", "--backend", "kubernetes")
         assert started.returncode == 0, started.stderr
@@ -61,6 +82,17 @@ def test_a_template_is_launched_opened_and_stopped(beside: Suite, cluster: Clust
         eventually(lambda: cluster.kubectl(*wanted) == "", within=60, what="the end of all that was the application's")
 
 
-def test_the_front_door_sees_no_more_of_the_cluster_than_its_namespace(beside: Suite, place: str) -> None:
+def test_every_command_knows_of_the_cluster_until_stop_all(beside: Suite, place: str) -> None:
+    restarted = beside.control("restart", "front-door")
+    assert restarted.returncode == 0, restarted.stderr
     static = json.loads((beside.home / "control" / "traefik.yml").read_text(encoding="utf-8"))
     assert static["providers"]["kubernetesIngress"]["namespaces"] == [place]
+
+
+def test_where_the_cluster_can_not_be_reached_nothing_is_started_and_nothing_remembered(tmp_path: Path) -> None:
+    table = f"[deploy.kubernetes]\nkubeconfig = '{tmp_path / 'none'}'\n"
+    with suite(tmp_path / "home", deploy=table, control="start-seconds = 5\n") as found:
+        started = found.control("start-all", "--backend", "kubernetes")
+        assert started.returncode == 1
+        assert "deploy" in started.stderr
+        assert not (found.home / "control" / "backend").exists()

@@ -145,7 +145,7 @@ def test_what_fits_on_no_node_fails_at_once(place: Place) -> None:
 
 
 def test_on_a_full_cluster_launches_wait_for_a_place(place: Place) -> None:
-    node = place.api.list(collection("v1", "Node"))[0][0]
+    node = place.api.list(collection("v1", "Node"))[0]
     most = int(node["status"]["allocatable"]["memory"].removesuffix("Ki")) * 1024
     large = Limits(memory=str(most * 6 // 10))
     with place.service(max_memory=str(most), queue_timeout=300) as client:
@@ -268,7 +268,7 @@ def test_an_image_is_brought_to_every_node_or_it_is_said_why_not(deployed: Deplo
 
     eventually(loaded, within=60)
     nodes = client.deploy.preload_status("server").nodes
-    there = {each["metadata"]["name"] for each in place.api.list(collection("v1", "Node"))[0]}
+    there = {each["metadata"]["name"] for each in place.api.list(collection("v1", "Node"))}
     assert nodes == dict.fromkeys(there, PreloadStatus.COMPLETED)
     client.deploy.preload("no-image")
     eventually(lambda: client.deploy.preload_status("no-image").status is PreloadStatus.FAILED, within=60)
@@ -276,6 +276,22 @@ def test_an_image_is_brought_to_every_node_or_it_is_said_why_not(deployed: Deplo
     assert failure is not None
     assert failure.type == "image-not-found"
     where = collection("apps/v1", "DaemonSet", place.namespace)
-    for each in place.api.list(where)[0]:
+    for each in place.api.list(where):
         assert each["spec"]["template"]["spec"]["containers"][0]["image"] == place.image
         place.api.delete(f"{where}/{each['metadata']['name']}")
+
+
+def test_in_a_namespace_of_its_own_an_application_leaves_none_behind(place: Place) -> None:
+    made = collection("v1", "Namespace")
+    with place.service(kubernetes={"own_namespaces": True}) as client:
+        stopped, vanished = (Deployed(client, place).launch() for _ in range(2))
+        names = {f"binder-{stopped.id}", f"binder-{vanished.id}"}
+
+        def there() -> set[str]:
+            return {each["metadata"]["name"] for each in place.api.list(made)} & names
+
+        assert there() == names
+        client.deploy.stop("server", stopped.id)
+        place.api.delete(f"{made}/binder-{vanished.id}/pods/binder-{vanished.id}", grace=0)
+        eventually(lambda: there() == set(), within=60, every=0.2, what="the end of both namespaces")
+        assert client.deploy.status("server", vanished.id).status is FAILED

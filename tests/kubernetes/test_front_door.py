@@ -5,17 +5,19 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
+import websocket
 
 from binder_client.client import Client
 from binder_control.frontdoor import Ingresses
 from binder_deploy.activity import FrontDoor
 from binder_deploy.main import build_app
 from binder_deploy.probe import PAGE_HEADER
-from binder_protocol.models import Access, Application
+from binder_protocol.models import Access, Application, ApplicationStatus
 from tests.support.cluster import Cluster
 from tests.support.deploying import IMAGE, KEY, Templates, settings_for
 from tests.support.eventually import eventually
@@ -44,6 +46,10 @@ class Beside:
         asked = self.client.deploy.deploy(name)
         application: Application = self.client.deploy.wait(name, asked.id, timeout=60)
         return application
+
+    def status(self, application: Application) -> ApplicationStatus:
+        """Its state now."""
+        return self.client.deploy.status(application.template_name, application.id).status
 
     def get(self, path: str, **headers: str) -> httpx2.Response:
         """The front door's answer; redirects are not followed."""
@@ -127,3 +133,24 @@ def test_no_spelling_of_a_path_opens_another_application_with_ones_own_token(bes
     assert reply.status != 200 or reply.body.startswith(f"/user/{own.id}/".encode())
     for application in (own, other):
         beside.client.deploy.stop(application.template_name, application.id)
+
+
+def test_what_is_used_stays_and_what_is_idle_ends(beside: Beside) -> None:
+    common = {"access": Access.PUBLIC, "cull_timeout": 4_000}
+    code = (Path(__file__).parents[1] / "docker" / "echo_server.py").read_text()
+    echo = beside.launch("echo", command=["/opt/binder/env/bin/python", "-c", code], **common)
+    with contextlib.closing(
+        websocket.create_connection((echo.location or "").replace("http", "ws"), timeout=10)
+    ) as open_:
+        used, idle = beside.launch("used", **common), beside.launch("idle", **common)
+
+        def idle_has_ended() -> bool:
+            assert beside.get(f"/user/{used.id}/").status_code == 200
+            return beside.status(idle).ended
+
+        eventually(idle_has_ended, within=30, every=0.3, what="the end of the idle one")
+        open_.send("still here")
+        assert open_.recv() == "still here"
+        kept = (beside.status(used), beside.status(echo))
+    assert kept == (ApplicationStatus.DEPLOYED, ApplicationStatus.DEPLOYED)
+    eventually(lambda: beside.status(echo).ended and beside.status(used).ended, within=30, what="the end of all")

@@ -23,20 +23,21 @@ class Door:
 
     web: int
     metrics: int
+    host: str = "127.0.0.1"
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.web}"
+        return f"http://{self.host}:{self.web}"
 
     @property
     def metrics_url(self) -> str:
-        return f"http://127.0.0.1:{self.metrics}/metrics"
+        return f"http://{self.host}:{self.metrics}/metrics"
 
 
-def free_door() -> Door:
-    """Two ports that nobody listens on just now."""
-    with socket.create_server(("127.0.0.1", 0)) as web, socket.create_server(("127.0.0.1", 0)) as metrics:
-        return Door(web.getsockname()[1], metrics.getsockname()[1])
+def free_door(host: str = "127.0.0.1") -> Door:
+    """Two ports of that address that nobody listens on just now."""
+    with socket.create_server((host, 0)) as web, socket.create_server((host, 0)) as metrics:
+        return Door(web.getsockname()[1], metrics.getsockname()[1], host)
 
 
 @contextmanager
@@ -51,12 +52,12 @@ def front_door(
         each.mkdir(parents=True, exist_ok=True)
     static = directory / "traefik.yml"
     (routes / "suite.yml").write_text(frontdoor.dynamic_config(urls, ensure_certificate(directory / "certificate.pem")))
-    doors = frontdoor.Doors(f"127.0.0.1:{door.web}", f"127.0.0.1:{door.metrics}")
+    doors = frontdoor.Doors(f"{door.host}:{door.web}", f"{door.host}:{door.metrics}")
     static.write_text(frontdoor.static_config(doors, routes=routes, ingresses=ingresses))
     with (directory / "traefik.log").open("wb") as log:
         process = subprocess.Popen(frontdoor.command(static), stdout=log, stderr=log)
     try:
-        eventually(lambda: _has_routes(door.web), within=20, what="Traefik's start")
+        eventually(lambda: _has_routes(door), within=20, what="Traefik's start")
         yield door
     finally:
         process.terminate()
@@ -67,9 +68,9 @@ def front_door(
             process.wait(10)
 
 
-def _has_routes(port: int) -> bool:
+def _has_routes(door: Door) -> bool:
     """Whether the routes are read: a moment after its start Traefik knows none, and answers 404 by itself."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2)
+    connection = http.client.HTTPConnection(door.host, door.web, timeout=2)
     try:
         connection.request("GET", "/user/none/")
         answer = connection.getresponse()

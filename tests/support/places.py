@@ -98,6 +98,10 @@ class Place:
             connection.request("GET", f"/user/{identity}/")
             return connection.getresponse().status
 
+    def put_status(self, path: str, status: Json) -> None:
+        """As the kubelet would tell it of an object."""
+        self.api.apply(f"{path}/status", {**_identity(self.api.get(path)), "status": status}, "test")
+
     @contextmanager
     def webhook(self, words: str) -> Iterator[None]:
         """An admission webhook refuses all pods of the namespace with these words, as long as it is wanted."""
@@ -144,13 +148,13 @@ class Place:
         """What there is of applications in the namespace."""
         found: list[Json] = []
         for version, kind in KINDS:
-            found += self.api.list(collection(version, kind, self.namespace), {"labelSelector": labels})[0]
+            found += self.api.list(collection(version, kind, self.namespace), {"labelSelector": labels})
         return found
 
     def pods(self) -> list[Json]:
         """The pods of applications."""
         labels = {"labelSelector": "org.binder.application"}
-        return self.api.list(collection("v1", "Pod", self.namespace), labels)[0]
+        return self.api.list(collection("v1", "Pod", self.namespace), labels)
 
     def delete_pod(self, identity: str) -> None:
         """As by `kubectl delete pod --now`."""
@@ -159,6 +163,11 @@ class Place:
     def empty(self) -> None:
         """Waits until nothing of applications is left."""
         eventually(lambda: self.there() == [], within=60, every=0.2, what="an empty namespace")
+
+
+def _identity(found: Json) -> Json:
+    metadata = {key: found["metadata"][key] for key in ("name", "namespace") if key in found["metadata"]}
+    return {"apiVersion": found["apiVersion"], "kind": found["kind"], "metadata": metadata}
 
 
 @contextmanager

@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from binder_deploy.activity import Sample, Track, connected_to, fold, jupyter_activity, request_counts
+from binder_deploy.activity import (
+    FrontDoor,
+    Sample,
+    Track,
+    addresses,
+    connected_to,
+    fold,
+    jupyter_activity,
+    request_counts,
+)
+from binder_protocol.errors import Unavailable
 from tests.support.launches import ID, NOON
 
 METRICS = f"""\
@@ -85,3 +97,38 @@ def test_what_is_no_longer_watched_is_forgotten() -> None:
 def test_jupyter_is_believed_within_reason(status: object, kernels: object, minutes: int | None) -> None:
     expected = None if minutes is None else NOON + timedelta(minutes=minutes)
     assert jupyter_activity(status, kernels, NOON) == expected
+
+
+def test_several_front_doors_count_together_and_one_that_is_silent_leaves_use_unknown() -> None:
+    page = f'traefik_router_requests_total{{router="binder-{ID}@file"}} 2\n'.encode()
+
+    class Metrics(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(page)
+
+        def log_message(self, *words: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("0.0.0.0", 0), Metrics) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://doors.example:{server.server_port}/metrics"
+        found = ["127.0.0.1", "127.0.0.2"]
+        assert FrontDoor(url, lambda host, port: found).requests() == {ID: 4.0}
+        server.shutdown()
+    with pytest.raises(Unavailable):
+        FrontDoor(url, lambda host, port: found).requests()
+
+
+def test_a_front_door_has_addresses_of_one_family() -> None:
+    assert addresses("localhost", 80) == ["127.0.0.1"]
+    assert addresses("127.0.0.1", 80) == ["127.0.0.1"]
+
+
+def test_a_front_door_that_nobody_knows_leaves_use_unknown() -> None:
+    def unknown(host: str, port: int) -> list[str]:
+        raise OSError
+
+    with pytest.raises(Unavailable, match="doors is not known"):
+        FrontDoor("http://doors:8081/metrics", unknown).requests()

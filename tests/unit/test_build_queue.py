@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -16,7 +16,7 @@ from binder_build.queue import Waiting, in_turn, next_to_start, position
 from binder_build.records import Attempt, Subject
 from binder_build.repository import parse_repository
 from binder_build.source import Revision
-from binder_build.store import AttemptStore
+from binder_build.store import ATTEMPTS, AttemptStore
 from binder_protocol.errors import AlreadyBuilding, QueueFull
 from binder_protocol.models import BuildPhase, BuildRequest, BuildStatus, Failure
 from binder_protocol.service.storage import Database
@@ -61,9 +61,11 @@ def test_everybody_has_one_place_in_the_queue_and_no_owner_is_two_turns_behind(
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    database = Database(f"sqlite:///{tmp_path / 'state.db'}", "binder_build.migrations")
+def database(tmp_path: Path, database_url: str | None) -> Iterator[Database]:
+    database = Database(database_url or f"sqlite:///{tmp_path / 'state.db'}", "binder_build.migrations")
     database.migrate()
+    with database.session() as connection:
+        connection.execute(ATTEMPTS.delete())
     yield database
     database.close()
 
@@ -81,8 +83,8 @@ def admit(
     return store.admit(of, revision, None, queue_size=queue_size, since=since, join=join)
 
 
-def leases(database: Database, run: str = "first", seconds: float = 30) -> Leases:
-    return Leases(database, place="home", run=run, seconds=seconds)
+def leases(database: Database, run: str = "first", clock: Callable[[], float] = time.monotonic) -> Leases:
+    return Leases(database, place="home", run=run, seconds=8, clock=clock)
 
 
 def test_the_same_commit_and_settings_join_and_others_do_not(database: Database) -> None:
@@ -169,13 +171,44 @@ def test_a_dead_services_attempt_waits_again_once_and_then_fails(database: Datab
 
 def test_a_service_elsewhere_keeps_its_attempts_until_its_lease_runs_out(database: Database) -> None:
     admit(AttemptStore(database), subject())
-    elsewhere = Leases(database, place="elsewhere", run="x", seconds=30)
+    elsewhere = Leases(database, place="elsewhere", run="x", seconds=8)
     claimed = elsewhere.claim()
     assert claimed is not None
-    assert leases(database).take_up(restarts=1, failure=DIED) == []
-    Leases(database, place="elsewhere", run="x", seconds=-1).renew([claimed.id])
-    assert [each.id for each in leases(database).take_up(restarts=1, failure=DIED)] == [claimed.id]
+    now = 0.0
+    here = leases(database, clock=lambda: now)
+    for _ in range(20):
+        elsewhere.renew([claimed.id])
+        assert here.take_up(restarts=1, failure=DIED) == []
+        now += 1
+    for _ in range(7):
+        assert here.take_up(restarts=1, failure=DIED) == []
+        now += 1
+    assert [each.id for each in here.take_up(restarts=1, failure=DIED)] == [claimed.id]
     assert elsewhere.to_stop([claimed.id]) == {claimed.id: "lost"}
+
+
+def test_what_nobody_could_look_at_for_a_while_is_not_called_dead(database: Database) -> None:
+    admit(AttemptStore(database), subject())
+    assert Leases(database, place="elsewhere", run="x", seconds=8).claim() is not None
+    now = 0.0
+    here = leases(database, clock=lambda: now)
+    assert here.take_up(restarts=1, failure=DIED) == []
+    now = 60
+    assert here.take_up(restarts=1, failure=DIED) == [], "the database was away, and the other service, too"
+
+
+def test_who_lost_an_attempt_has_no_say_in_it_any_more(database: Database) -> None:
+    store = AttemptStore(database)
+    admit(store, subject())
+    lost = leases(database).claim()
+    assert lost is not None
+    leases(database, "second").take_up(restarts=1, failure=DIED)
+    again = leases(database, "second").claim()
+    assert again is not None
+    store.update(lost, status=BuildStatus.FAILED)
+    kept = store.find("owner-repo")
+    assert kept is not None
+    assert kept.status is BuildStatus.RUNNING
 
 
 def test_cancelling_ends_what_waits_and_marks_what_runs(database: Database) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from binder_control import config
 from binder_control.addresses import own_addresses
+from binder_control.cli.session import make_session
 from binder_control.default_config import DEFAULT_CONFIG
 from binder_control.paths import Paths
 from binder_control.programs import front_door_program
@@ -187,3 +188,14 @@ def test_own_addresses_are_those_that_others_may_see() -> None:
 def test_a_fault_in_a_table_within_a_table_has_its_line(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"binder\.toml, line 4: \[deploy\.kubernetes\] namespace: 'X'"):
         config.load(environ(tmp_path, f"{CLUSTER}[deploy.kubernetes]\nnamespace = 'X'\n"))
+
+
+def test_a_backend_that_start_all_was_told_holds_for_every_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("BINDER_DEPLOY_BACKEND", raising=False)
+    environ(tmp_path)
+    Paths(tmp_path).keep_backend("memory")
+    assert make_session(tmp_path).configuration.services["deploy"].model_dump()["backend"] == "memory"
+    Paths(tmp_path).backend.unlink()
+    assert make_session(tmp_path).configuration.services["deploy"].model_dump()["backend"] == "docker"

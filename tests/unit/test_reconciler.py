@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from binder_deploy.backends import Instance, State
-from binder_deploy.reconciler import Action, Fail, Remove, Restart, Resume, Stop, View, decide
+from binder_deploy.reconciler import Action, Fail, Remove, Restart, Resume, Stop, View, decide, overdue
 from binder_deploy.records import Record
+from binder_protocol.errors import Evicted, Unavailable
 from binder_protocol.models import ApplicationStatus as Status
 from tests.support.launches import ID, NOON, a_record, an_instance
 
@@ -34,8 +35,14 @@ IDLE = {"last_activity": NOON - timedelta(minutes=2)}
 LATER = {"extended_until": NOON + timedelta(days=1)}
 OLD = {"launch": {"max_age": 60_000}}
 
+QUEUED = an_instance(State.CREATED, waiting="0/1 nodes are available")
+
 CASES: list[tuple[str, Record | None, Instance | None, dict[str, Any], list[str]]] = [
     ("runs and is used", a_record(), an_instance(), {}, []),
+    ("waits for a place", a_record(Status.PENDING, minutes=9), QUEUED, {}, []),
+    ("waited too long for a place", a_record(Status.PENDING, minutes=11), QUEUED, {}, ["fail unschedulable"]),
+    ("has found a place", a_record(Status.PENDING), an_instance(State.CREATED), {}, ["resume"]),
+    ("was taken its place", a_record(), _exited(failure=Evicted()), {"watching_since": None}, ["fail evicted"]),
     ("is idle", a_record(minutes=9, **IDLE), an_instance(), {}, ["stop"]),
     ("is idle, but nobody counts", a_record(minutes=9, **IDLE), an_instance(), {"activity_known": False}, []),
     ("is idle, but just deployed", a_record(minutes=0.1, **IDLE), an_instance(), {"grace": timedelta(minutes=1)}, []),
@@ -79,3 +86,13 @@ def test_each_is_decided_for_itself() -> None:
 def test_actions_are_values() -> None:
     assert Restart(ID) == Restart(ID)
     assert Resume(ID) != Resume("x")
+
+
+def test_without_the_backend_only_late_launches_are_given_up() -> None:
+    records = [
+        a_record(Status.DEPLOYING, minutes=6), a_record(Status.DEPLOYING), a_record(Status.PENDING, minutes=60),
+        a_record(minutes=600),
+    ]  # fmt: skip
+    (late,) = overdue(records, NOON, timedelta(minutes=5), Unavailable("nobody answers"))
+    assert isinstance(late, Fail)
+    assert (late.error.type, "nobody answers" in late.error.message) == ("engine-error", True)

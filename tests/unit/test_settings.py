@@ -128,6 +128,13 @@ def test_the_password_of_the_database_is_not_shown(tmp_path: Path) -> None:
     assert "hunter2" not in f"{settings!r} {settings}"
 
 
+@pytest.mark.parametrize("url", ["mysql://db/binder", "binder.db", ""])
+def test_only_a_database_that_can_be_used_is_one(tmp_path: Path, url: str) -> None:
+    environ = {"BINDER_HOME": str(tmp_path), "BINDER_DATABASE_URL": url}
+    with pytest.raises(ConfigError, match=r"BINDER_DATABASE_URL: .*postgresql://USER:PASSWORD@HOST/NAME"):
+        load_settings(KitchenSettings, environ=environ)
+
+
 def test_a_named_file_must_exist(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="there is no such file"):
         load_settings(KitchenSettings, environ={"BINDER_CONFIG": str(tmp_path / "none.toml")})

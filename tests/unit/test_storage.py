@@ -6,6 +6,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from pathlib import Path
@@ -31,43 +32,56 @@ def database(tmp_path: Path) -> Database:
     return made
 
 
+@pytest.fixture
+def either(tmp_path: Path, database_url: str | None) -> Iterator[Database]:
+    made = Database(database_url or f"sqlite:///{tmp_path}/state.db", MIGRATIONS)
+    made.migrate()
+    with made.session() as connection:
+        connection.execute(text("DELETE FROM templates"))
+    yield made
+    made.close()
+
+
 def count(database: Database) -> int:
     with database.reading() as connection:
         return int(connection.execute(COUNT).scalar_one())
 
 
-def test_a_session_is_all_or_nothing(database: Database) -> None:
-    with suppress(ZeroDivisionError), database.session() as connection:
+def test_a_session_is_all_or_nothing(either: Database) -> None:
+    with suppress(ZeroDivisionError), either.session() as connection:
         connection.execute(INSERT, {"name": "a"})
         raise ZeroDivisionError
-    assert count(database) == 0
-    with database.session() as connection:
+    assert count(either) == 0
+    with either.session() as connection:
         connection.execute(INSERT, {"name": "a"})
-    assert count(database) == 1
+    assert count(either) == 1
 
 
-def test_a_duplicate_is_told_apart(database: Database) -> None:
-    with database.session() as connection:
+def test_a_duplicate_is_told_apart(either: Database) -> None:
+    with either.session() as connection:
         connection.execute(INSERT, {"name": "a"})
-    with pytest.raises(IntegrityError), database.session() as connection:
+    with pytest.raises(IntegrityError), either.session() as connection:
         connection.execute(INSERT, {"name": "a"})
 
 
-def test_reading_does_not_wait_for_a_writer_and_sees_one_picture(database: Database) -> None:
-    with database.session() as writing:
+def test_reading_does_not_wait_for_a_writer_and_sees_one_picture(either: Database) -> None:
+    with either.session() as writing:
         writing.execute(INSERT, {"name": "a"})
-        assert count(database) == 0
-    with database.reading() as connection:
+        assert count(either) == 0
+    with either.reading() as connection:
         before = connection.execute(COUNT).scalar_one()
-        with database.session() as writing:
+        with either.session() as writing:
             writing.execute(INSERT, {"name": "b"})
         assert connection.execute(COUNT).scalar_one() == before
-    assert count(database) == before + 1
+    assert count(either) == before + 1
 
 
-def test_writers_take_turns(database: Database) -> None:
+def test_writers_take_turns(either: Database) -> None:
+    database = either
+
     def rename(_: int) -> None:
         with database.session() as connection:
+            database.take_turn(connection, "names")
             newest = connection.execute(text("SELECT newest FROM templates")).scalar_one()
             connection.execute(text("UPDATE templates SET newest = :newest"), {"newest": newest + 1})
 
@@ -80,8 +94,8 @@ def test_writers_take_turns(database: Database) -> None:
 
 
 @pytest.mark.parametrize(("method", "error"), [("reading", BadQuery), ("session", BadDatabase)])
-def test_a_failure_has_our_type(database: Database, method: str, error: type[BinderError]) -> None:
-    with pytest.raises(error), getattr(database, method)() as connection:
+def test_a_failure_has_our_type(either: Database, method: str, error: type[BinderError]) -> None:
+    with pytest.raises(error), getattr(either, method)() as connection:
         connection.execute(text("SELECT nonsense FROM nowhere"))
 
 
@@ -90,13 +104,20 @@ def test_a_database_that_is_not_there_has_our_type(tmp_path: Path) -> None:
         Database(f"sqlite:///{tmp_path}/none/state.db", MIGRATIONS).ping()
 
 
+@pytest.mark.postgres
+def test_a_server_that_is_not_there_has_our_type() -> None:
+    database = Database("postgresql://nobody:secret@127.0.0.1:9/none", MIGRATIONS)
+    with pytest.raises(NoDatabase):
+        database.ping()
+
+
 def test_only_the_owner_may_look_into_the_state(database: Database, tmp_path: Path) -> None:
     assert (tmp_path / "deep").stat().st_mode & 0o777 == 0o700
 
 
-def test_migrations_run_once_whoever_comes_first(tmp_path: Path) -> None:
+def test_migrations_run_once_whoever_comes_first(tmp_path: Path, database_url: str | None) -> None:
     def migrate(_: int) -> bool:
-        database = Database(f"sqlite:///{tmp_path}/state.db", MIGRATIONS)
+        database = Database(database_url or f"sqlite:///{tmp_path}/state.db", MIGRATIONS)
         database.migrate()
         due = database.migration_due()
         database.close()

@@ -18,8 +18,9 @@ from binder_deploy.backends.kubernetes.preloading import Preloader
 from binder_deploy.backends.kubernetes.reading import Pod
 from binder_deploy.backends.kubernetes.rooms import Rooms
 from binder_deploy.backends.kubernetes.site import Site
+from binder_deploy.backends.kubernetes.spaces import Spaces
 from binder_deploy.launches import Launch
-from binder_protocol.errors import BinderError, ImageNotFound, InvalidTemplate, LaunchFailed, NoRecord, Unschedulable
+from binder_protocol.errors import Crashed, ImageNotFound, InvalidTemplate, LaunchFailed, NoRecord, Unschedulable
 from binder_protocol.models import PreloadStatus
 
 _PING_SECONDS = 5.0
@@ -35,6 +36,7 @@ class KubernetesBackend:
         self._site = site
         self._start_seconds = start_seconds
         self._pods = Pods(cluster, site)
+        self._spaces = Spaces(cluster, site)
         self._maker = Maker(cluster, self._pods)
         self._permissions = Permissions(cluster, site)
         self._preloader = Preloader(cluster, site, self._pods, self._maker, seconds=start_seconds)
@@ -47,11 +49,12 @@ class KubernetesBackend:
         if known is not None and not known.leaving and known.instance.state is State.EXITED:
             self._clear_away(known)
         wanted = objects.objects(launch, self._site)
-        self._surround(launch.id)
         try:
+            self._surround(launch.id)
             uid = self._maker.make(launch.id, wanted)
-        except BinderError:
+        except (LaunchFailed, InvalidTemplate):
             self._surrounded = -float("inf")  # the namespace may have gone, with all that was in it
+            self._spaces.remove(launch.id)
             raise
         return self._started(launch, uid)
 
@@ -60,15 +63,19 @@ class KubernetesBackend:
         return None if found is None or found.gone else found.instance
 
     def instances(self) -> list[Instance]:
-        return [each.instance for each in self._pods.all() if each.identity and not each.gone]
+        found = {each.id: each for each in self._pods.taken()}
+        found |= {each.identity: each.instance for each in self._pods.all() if each.identity and not each.gone}
+        for identity in self._spaces.identities() - found.keys():
+            vanished = Crashed("its pod was removed by somebody else")
+            found[identity] = Instance(identity, State.EXITED, ready=False, failure=vanished)
+        return list(found.values())
 
     def stop(self, identity: str) -> None:
         found = self._pods.find(identity)
-        if found is None or found.gone:
-            return
-        self._pods.delete(found)
-        if self._site.own_namespaces:
-            self._cluster.delete(item("v1", "Namespace", None, found.namespace))
+        if found is not None and not found.gone:
+            self._pods.delete(found)
+        self._spaces.remove(identity)
+        self._pods.forget(identity)
 
     def logs(self, identity: str, *, follow: bool = False, tail: int | None = None) -> Lines:
         found = self._pods.find(identity)
@@ -110,6 +117,7 @@ class KubernetesBackend:
 
     def close(self) -> None:
         self._pods.close()
+        self._spaces.close()
         self._cluster.close()
 
     def _surround(self, identity: str) -> None:

@@ -15,10 +15,10 @@ from typing import Any
 
 import structlog
 import urllib3.exceptions
-from kubernetes import client, config
 
 from binder_deploy.backends.kubernetes.answers import Denied, denied
 from binder_protocol.errors import EngineError
+from kubernetes import client, config
 
 log = structlog.get_logger()
 
@@ -26,6 +26,8 @@ _ANSWER_BYTES = 128 * 2**20
 _LINE_BYTES = 8 * 2**20
 _CONNECT_SECONDS = 5.0
 _PAGE = 500
+_STREAMS = 32
+"""Connections that are kept for streams; more may be open, and are closed when they end."""
 
 Json = dict[str, Any]
 Query = Mapping[str, str | int]
@@ -85,17 +87,20 @@ class Cluster:
         """The object at `path`."""
         return self._json("GET", path, query)
 
-    def list(self, path: str, query: Query | None = None) -> tuple[list[Json], str]:
-        """All objects at `path`, and the version of the whole, from which a watch goes on."""
-        found: list[Json] = []
+    def pages(self, path: str, query: Query | None = None) -> Iterator[tuple[list[Json], str]]:
+        """All objects at `path`, some at a time, and with each page the version from which a watch goes on."""
         more = ""
         while True:
             page = self._json("GET", path, {**(query or {}), "limit": _PAGE, **({"continue": more} if more else {})})
-            found += page.get("items") or []
             meta = page.get("metadata") or {}
+            yield page.get("items") or [], str(meta.get("resourceVersion") or "0")
             more = meta.get("continue") or ""
             if not more:
-                return found, str(meta.get("resourceVersion") or "0")
+                return
+
+    def list(self, path: str, query: Query | None = None) -> list[Json]:
+        """All objects at `path`."""
+        return [each for page, _ in self.pages(path, query) for each in page]
 
     def create(self, path: str, body: Json) -> Json:
         """The object as it was made of `body`."""
@@ -212,7 +217,7 @@ class Cluster:
             ) from error
         made.retries = False
         made.keep_alive = True
-        made.connection_pool_maxsize = self._connections
+        made.connection_pool_maxsize = self._connections + _STREAMS
         return made
 
 

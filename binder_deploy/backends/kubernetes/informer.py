@@ -154,12 +154,13 @@ class Informer(Generic[T]):
             pause = min(pause * 2, _LONGEST_PAUSE)
 
     def _list(self) -> None:
-        objects, version = self._cluster.list(self._path, self._query)
-        there = {_key(each): each for each in objects}
+        there = set()
+        for page, version in self._cluster.pages(self._path, self._query):  # noqa: B007 - the last one counts
+            for each in page:
+                there.add(_key(each))
+                self._change(_key(each), self._read(each))
         for key in [key for key in self._known if key not in there]:
             self._change(key, None)
-        for key, each in there.items():
-            self._change(key, self._read(each))
         self._version = version
         self._listed = self._alive = time.monotonic()
         self._synced.set()

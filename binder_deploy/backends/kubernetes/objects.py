@@ -35,12 +35,15 @@ from binder_deploy.startup import (
     filled,
     runs_jupyter,
 )
+from binder_protocol.errors import InvalidTemplate
 
 MANAGED_BY, INSTANCE = "app.kubernetes.io/managed-by", "app.kubernetes.io/instance"
 CONTAINER = "application"
 """The name of the one container of a pod that is the application."""
 
 PORT_NAME = "http"
+_MOST_BYTES = 1_000_000
+"""Kubernetes' store takes objects of 1.5 MiB."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +78,7 @@ def selector(site: Site) -> str:
 def objects(launch: Launch, site: Site, image: Image | None = None) -> Objects:
     """What is to be created. Without knowledge of the `image` the template's word on it is taken.
 
-    Raises InvalidTemplate where the application would stand open.
+    Raises InvalidTemplate where the application would stand open, or is too large.
     """
     image = image or assumed(launch)
     metadata = _metadata(launch, site)
@@ -171,9 +174,20 @@ def _container(launch: Launch, site: Site, image: Image) -> Manifest:
     }
     if launch.command is not None:
         container["args"] = [_literal(filled(argument, launch)) for argument in launch.command]
+    _fits([*(each["value"] for each in container["env"]), *container.get("args", ())])
     if site.probe_seconds:
         container["readinessProbe"] = {"tcpSocket": {"port": PORT_NAME}, "periodSeconds": site.probe_seconds}
     return container
+
+
+def _fits(texts: Iterable[str]) -> None:
+    """Raises InvalidTemplate where the cluster would not keep so much: it says so in ways that look like a failure."""
+    size = sum(len(each.encode()) for each in texts)
+    if size > _MOST_BYTES:
+        raise InvalidTemplate(
+            f"environment and command are {size} bytes together; a cluster takes {_MOST_BYTES} at most",
+            suggestions=("put what is large into the repository, or fetch it when the application starts",),
+        )
 
 
 def _resources(launch: Launch, site: Site) -> Manifest:

@@ -27,7 +27,15 @@ def needs(site: Site) -> tuple[Need, ...]:
         found += [(verb, resource, group) for verb in ("create", "delete", "get")]
     if site.network_policy:
         found += [(verb, "networkpolicies", "networking.k8s.io") for verb in ("create", "patch")]
+    if site.own_namespaces:
+        found += [(verb, "namespaces", "") for verb in ("create", "delete", "get", "list", "watch")]
     return tuple(found)
+
+
+def wishes() -> tuple[Need, ...]:
+    """What is done without where it isn't granted: preloads, and the room on nodes and in quotas."""
+    preloads = [(verb, "daemonsets", "apps") for verb in ("create", "delete", "get", "list")]
+    return (*preloads, ("list", "nodes", ""), ("list", "resourcequotas", ""))
 
 
 def missing(rules: Iterable[dict[str, Any]], wanted: Iterable[Need]) -> list[Need]:

@@ -14,10 +14,11 @@ from binder_deploy.backends.kubernetes.output import KubernetesEndings
 from binder_deploy.backends.kubernetes.paths import collection, item
 from binder_deploy.backends.kubernetes.reading import Pod, read
 from binder_deploy.backends.kubernetes.site import Site
-from binder_protocol.errors import Crashed, EngineError
+from binder_protocol.errors import Crashed, EngineError, Evicted
 
 _SEEN_SECONDS = 5.0
 _GONE_SECONDS = 30.0
+_MOST_TAKEN = 1_000
 _NOT_FOUND = 404
 
 
@@ -31,6 +32,7 @@ class Pods:
         self._site = site
         self._lock = threading.Lock()
         self._listeners: set[KubernetesEndings] = set()
+        self._taken: dict[str, Instance] = {}
         where = collection("v1", "Pod", None if site.own_namespaces else site.namespace)
         self._watch: Informer[Pod] = Informer(cluster, where, objects.selector(site), read, self._on_change)
 
@@ -42,6 +44,16 @@ class Pods:
         """All there are, leaving ones included."""
         self.check()
         return self._watch.all()
+
+    def taken(self) -> list[Instance]:
+        """Those whose pods the cluster took away lately, as they were last: nobody else knows why they went."""
+        with self._lock:
+            return list(self._taken.values())
+
+    def forget(self, identity: str) -> None:
+        """Nobody needs to know any more why it went."""
+        with self._lock:
+            self._taken.pop(identity, None)
 
     def known(self, identity: str) -> Pod | None:
         """The application's pod, as far as the watch tells."""
@@ -109,7 +121,7 @@ class Pods:
     def endings(self) -> KubernetesEndings:
         """Ids of applications that end, or find a place, from now on."""
         self.check()
-        made = KubernetesEndings(self.check, self._forget)
+        made = KubernetesEndings(self.check, self._unsubscribe)
         with self._lock:
             self._listeners.add(made)
         return made
@@ -128,6 +140,10 @@ class Pods:
         told = now or before
         if told is None or not told.identity:
             return
+        if now is None and isinstance(told.instance.failure, Evicted):
+            with self._lock:
+                if len(self._taken) < _MOST_TAKEN:
+                    self._taken[told.identity] = told.instance
         ended = now is None or now.leaving or now.instance.state is State.EXITED
         found_place = before is not None and before.instance.waiting is not None and told.instance.waiting is None
         if ended or found_place:
@@ -136,6 +152,6 @@ class Pods:
             for each in listeners:
                 each.put(told.identity)
 
-    def _forget(self, endings: KubernetesEndings) -> None:
+    def _unsubscribe(self, endings: KubernetesEndings) -> None:
         with self._lock:
             self._listeners.discard(endings)

@@ -70,7 +70,7 @@ class Preloader:
 
     def _forget_oldest(self) -> None:
         where = collection(_API, "DaemonSet", self._site.namespace)
-        found, _ = self._cluster.list(where, {"labelSelector": objects.selector(self._site)})
+        found = self._cluster.list(where, {"labelSelector": objects.selector(self._site)})
         found.sort(key=lambda each: str(each["metadata"].get("creationTimestamp")), reverse=True)
         for each in found[_MOST - 1 :]:
             self._cluster.delete(item(_API, "DaemonSet", self._site.namespace, each["metadata"]["name"]))

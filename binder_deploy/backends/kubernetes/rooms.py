@@ -62,7 +62,7 @@ class Rooms:
 
     def _list(self, kind: str, namespace: str | None) -> list[Json]:
         try:
-            return self._cluster.list(collection("v1", kind, namespace))[0]
+            return self._cluster.list(collection("v1", kind, namespace))
         except Denied as error:
             if error.code != _FORBIDDEN:
                 raise

@@ -171,3 +171,10 @@ def expanded(text: str) -> str:
 
 def test_the_application_is_the_first_container() -> None:
     assert pod(PUBLIC, FULL)["spec"]["containers"][0]["name"] == CONTAINER
+
+
+def test_more_than_a_cluster_keeps_is_refused_by_name() -> None:
+    large = {f"V{number}": "é" * 16_000 for number in range(40)}
+    with pytest.raises(InvalidTemplate, match="environment and command are 12800"):
+        pod(a_launch(environment=large), PLAIN)
+    assert pod(a_launch(environment=dict(list(large.items())[:30])), PLAIN)

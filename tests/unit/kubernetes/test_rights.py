@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from binder_deploy.backends.kubernetes.permissions import missing, needs
+from binder_deploy.backends.kubernetes.permissions import missing, needs, wishes
 from binder_deploy.backends.kubernetes.site import Site
 
 MANIFEST = Path(__file__).parents[3] / "examples" / "kubernetes" / "beside.yaml"
@@ -29,12 +29,12 @@ def granted() -> set[tuple[str, str, str]]:
     }
 
 
-def test_nothing_is_missing() -> None:
-    assert missing(rules(), needs(Site("s"))) == []
+def test_nothing_is_missing_but_what_a_role_can_not_give() -> None:
+    assert missing(rules(), [*needs(Site("s")), *wishes()]) == [("list", "nodes", "")]
 
 
 def test_what_goes_beyond_is_reading() -> None:
-    beyond = granted() - set(needs(Site("s")))
+    beyond = granted() - set(needs(Site("s"))) - set(wishes())
     assert {verb for verb, _, _ in beyond} <= READING
     assert {resource for _, resource, _ in beyond} == {"services", "secrets", "ingresses", "endpointslices"}
 
