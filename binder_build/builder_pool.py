@@ -28,7 +28,7 @@ class BuilderPool:
         self._runs = runs
         self._clock = clock
         self._lock = threading.Lock()
-        self._seen: dict[str, float] = {}
+        self._said: dict[str, tuple[float, bool]] = {}
 
     def chosen(self, key: str, note: Callable[[str], None]) -> Iterator[str]:
         """The builder for `key`, and then, each time that one was lost, the one to go to; without end.
@@ -54,15 +54,14 @@ class BuilderPool:
     def lost(self, name: str) -> None:
         """It ended a build: it is asked anew before the next one."""
         with self._lock:
-            self._seen.pop(name, None)
+            self._said.pop(name, None)
 
     def _answers(self, name: str) -> bool:
         with self._lock:
-            seen = self._seen.get(name)
-        if seen is not None and self._clock() - seen < _TRUSTED_SECONDS:
-            return True
-        if not self._runs(name):
-            return False
+            when, answer = self._said.get(name, (-_TRUSTED_SECONDS, False))
+        if self._clock() - when < _TRUSTED_SECONDS:
+            return answer
+        answer = self._runs(name)
         with self._lock:
-            self._seen[name] = self._clock()
-        return True
+            self._said[name] = self._clock(), answer
+        return answer

@@ -8,7 +8,7 @@ from binder_build.image_store import BuiltImage
 from binder_build.records import Subject
 from binder_build.source import Revision
 from binder_client.client import Client
-from binder_plan.recipe import Recipe
+from binder_plan.recipe import APP_LABEL, JUPYTER_APP, Recipe
 from binder_protocol.errors import (
     BinderError,
     ClientError,
@@ -27,7 +27,6 @@ Variables that a repository asks for are in its image, where those of the templa
 """
 
 
-_APP_LABEL, _JUPYTER = "org.binder.app", "jupyter"
 _JUPYTER_COMMAND = ("jupyter-lab",)
 
 
@@ -35,7 +34,8 @@ def spec_of(subject: Subject, revision: Revision, recipe: Recipe, image: BuiltIm
     """The template of a built image, which it calls `name`. Raises InvalidRepository for one that can't be launched.
 
     The image's own command and variables stay its own, but for a command with placeholders, which only a template's
-    can have. Of the images on our base those that run its JupyterLab check the token themselves.
+    can have. Of the images on our base those that run its JupyterLab check the token themselves; what a repository's
+    own `start` puts in its place doesn't.
     """
     command = recipe.launch.command or ()
     filled_in = any(f"{{{placeholder}}}" in word for word in command for placeholder in PLACEHOLDERS)
@@ -48,7 +48,7 @@ def spec_of(subject: Subject, revision: Revision, recipe: Recipe, image: BuiltIm
             health_path=recipe.launch.health_path or "/",
             limits=Limits(memory=recipe.launch.memory, cpu=recipe.launch.cpu),
             strip_prefix=recipe.launch.strip_prefix,
-            login=image.labels.get(_APP_LABEL) == _JUPYTER and (image.command or ())[-1:] == _JUPYTER_COMMAND,
+            login=image.labels.get(APP_LABEL) == JUPYTER_APP and (image.command or ())[-1:] == _JUPYTER_COMMAND,
             labels={"commit": revision.commit[:63], "buildpack": recipe.buildpack},
             display_name=subject.display_name[:500],
         )

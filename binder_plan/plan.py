@@ -13,7 +13,17 @@ from binder_plan.dockerfile import Stages, environment_text, launch_lines, rende
 from binder_plan.ignore import dockerignore, own_patterns
 from binder_plan.launch_files import Launching, launching
 from binder_plan.lfs import lfs_warnings
-from binder_plan.recipe import ENVIRONMENT_LABEL, Base, Copy, Environment, Kind, PlanSettings, Recipe
+from binder_plan.recipe import (
+    APP_LABEL,
+    ENVIRONMENT_LABEL,
+    OTHER_APP,
+    Base,
+    Copy,
+    Environment,
+    Kind,
+    PlanSettings,
+    Recipe,
+)
 from binder_plan.scripts import COMMON, Scripts, find_common, read_scripts
 from binder_plan.tree import Tree
 from binder_protocol.errors import InvalidRepository
@@ -67,16 +77,16 @@ def make_recipe(tree: Tree, base: Base, settings: PlanSettings, buildpacks: Sequ
     _check(tree, parts)
     stages = Stages()
     common: tuple[str, ...] = ()
-    doubts: tuple[str, ...] = ()
+    scripts = Scripts()
     if parts.dockerfile is None:
         common = tuple(path for name in COMMON if (path := find_common(folder, name)))
         scripts = read_scripts(folder)
-        stages, doubts = _stages(folder, parts, scripts, settings), scripts.warnings
+        stages = _stages(folder, parts, scripts, settings)
     environment = _environment(tree, base, stages, settings)
     files = (*detection.files, *common, *started.files)
     patterns, unread = own_patterns(tree)
     ignored = _ignored(folder, buildpack, files, (*parts.ignored, *started.ignored))
-    warnings = (*parts.warnings, *started.warnings, *doubts, *unread)
+    warnings = (*parts.warnings, *started.warnings, *scripts.warnings, *unread)
     title = f"Binder, buildpack {buildpack.name}: {detection.reason}"
     return Recipe(
         buildpack=buildpack.name,
@@ -96,7 +106,7 @@ def make_recipe(tree: Tree, base: Base, settings: PlanSettings, buildpacks: Sequ
         context=parts.context,
         ignored=ignored,
         warnings=(*warnings, *_warnings(buildpack, ignored, settings), *lfs_warnings(tree)),
-        labels=_labels(buildpack, base, environment),
+        labels=_labels(buildpack, base, environment, scripts),
     )
 
 
@@ -105,9 +115,11 @@ def _own(dockerfile: str, started: Launching) -> str:
     return "\n".join([dockerfile, *launch_lines(started.wishes)])
 
 
-def _labels(buildpack: Buildpack, base: Base, environment: Environment | None) -> dict[str, str]:
+def _labels(buildpack: Buildpack, base: Base, environment: Environment | None, scripts: Scripts) -> dict[str, str]:
     key = {} if environment is None else {ENVIRONMENT_LABEL: environment.key}
-    return {"org.binder.buildpack": buildpack.name, "org.binder.base": base.id, **key}
+    # The base image's label says that a Jupyter server checks the token itself; where none runs the front door has to.
+    app = {APP_LABEL: OTHER_APP} if scripts.replaces_jupyter else {}
+    return {"org.binder.buildpack": buildpack.name, "org.binder.base": base.id, **key, **app}
 
 
 def _detect(folder: Folder, buildpacks: Sequence[Buildpack]) -> tuple[Buildpack, Detection]:

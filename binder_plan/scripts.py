@@ -51,6 +51,11 @@ class Script:
         return not self.has_interpreter or _SHELL.match(self.text.removeprefix(_BOM)) is not None
 
     @property
+    def takes_over(self) -> bool:
+        """Whether it is a shell's, and doesn't run the command that it is given."""
+        return self.is_shell and re.search(rb"\$[@*]|\$\{[@*]", self.text) is None
+
+    @property
     def repair(self) -> str:
         """The start of a command that needs it with Unix line ends."""
         return f"{_UNIX}{self.path} && " if self.from_windows else ""
@@ -66,10 +71,14 @@ class Script:
 
 @dataclass(frozen=True, slots=True)
 class Scripts:
-    """The steps of `postBuild` and `start`, after everything else, and what there is to say of them."""
+    """The steps of `postBuild` and `start`, after everything else, and what there is to say of them.
+
+    `replaces_jupyter`: what `start` starts is no Jupyter server, and checks no token.
+    """
 
     steps: tuple[Run, ...] = ()
     warnings: tuple[str, ...] = ()
+    replaces_jupyter: bool = False
 
 
 def find_common(folder: Folder, name: str) -> str | None:
@@ -84,11 +93,13 @@ def read_scripts(folder: Folder) -> Scripts:
     """Raises `InvalidRepository` where one of the scripts can't be run."""
     steps: list[Run] = []
     warnings: list[str] = []
+    replaces = False
     if path := find_common(folder, "start"):
         start = Script.read(folder.tree, path)
         steps += _start(start)
         warnings += start.warnings()
-        if start.is_shell and not re.search(rb"\$[@*]|\$\{[@*]", start.text):
+        if start.takes_over:
+            replaces = b"jupyter" not in start.text
             warnings.append(f'{path} doesn\'t end with exec "$@": what it starts takes the place of JupyterLab')
     if path := find_common(folder, "postBuild"):
         post_build = Script.read(folder.tree, path)
@@ -97,7 +108,7 @@ def read_scripts(folder: Folder) -> Scripts:
         else:
             steps.append(_post_build(post_build))
             warnings += post_build.warnings()
-    return Scripts(tuple(steps), tuple(warnings))
+    return Scripts(tuple(steps), tuple(warnings), replaces)
 
 
 def _start(script: Script) -> list[Run]:

@@ -85,6 +85,12 @@ def test_a_procfile_is_launched_behind_the_guard(build: Build, deployed: Deploym
     assert (seen.status_code, seen.text) == (200, "hello\n")
 
 
+def test_what_a_start_puts_in_jupyters_place_is_behind_the_guard(build: Build, deployed: Deployment) -> None:
+    template = build("start-own-server")
+    assert not template.login
+    assert _open(deployed, template).status_code == 404  # it knows nothing of its base path
+
+
 def test_a_node_project_is_launched_by_its_start_script(build: Build, deployed: Deployment) -> None:
     template = build("node-npm")
     assert template.command is None

@@ -9,9 +9,14 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
 
 import pytest
 
+from binder_build.builder_pool import preference
+from binder_build.remote_builders import daemon_config
+from binder_build.repository import parse_repository
 from binder_protocol.errors import DoesNotExist, EngineError
 from binder_protocol.models import Build, BuildStatus
 from tests.cluster.layout import Layout
@@ -44,22 +49,30 @@ def builders(cluster: Cluster) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def suite(tmp_path_factory: pytest.TempPathFactory, cluster: Cluster, builders: str) -> Iterator[Suite]:
-    base, image = (cluster.image(name).removeprefix(cluster.registry) for name in (BASE, buildkit.make_image(BASE)))
-    more = {
-        "images": "registry",
-        "registry": f"{REGISTRY}/{builders}",
-        "registry_tls": False,
-        "base_image": f"{REGISTRY}{base}",
-        "builder_pods": PODS,
-        "builder_namespace": builders,
-        "builder_image": f"{REGISTRY}{image}",
-    }
+def image(cluster: Cluster) -> str:
+    """The builders' image, where pods find it."""
+    if missing := buildkit.missing():
+        pytest.skip(missing)
+    with buildkit.made_image(BASE) as name:
+        return REGISTRY + cluster.image(name).removeprefix(cluster.registry)
+
+
+@contextmanager
+def building(home: Path, cluster: Cluster, **more: Any) -> Iterator[Suite]:
+    """A build service that finds no engine; `more` are settings of it."""
+    base = REGISTRY + cluster.image(BASE).removeprefix(cluster.registry)
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("KUBECONFIG", str(cluster.kubeconfig))
         environment.setenv("DOCKER_HOST", "unix:///nowhere.sock")
-        with build_suite(tmp_path_factory.mktemp("home"), **more) as suite:
+        with build_suite(home, images="registry", registry_tls=False, base_image=base, **more) as suite:
             yield suite
+
+
+@pytest.fixture(scope="module")
+def suite(tmp_path_factory: pytest.TempPathFactory, cluster: Cluster, builders: str, image: str) -> Iterator[Suite]:
+    pods = {"builder_pods": PODS, "builder_namespace": builders, "builder_image": image}
+    with building(tmp_path_factory.mktemp("home"), cluster, registry=f"{REGISTRY}/{builders}", **pods) as suite:
+        yield suite
 
 
 class Door(ThreadingHTTPServer):
@@ -176,6 +189,43 @@ def test_a_build_that_loses_its_pod_twice_fails_and_says_why(
     with pytest.raises(DoesNotExist):
         suite.client.registry.fetch(name)
     assert exchange(suite.url, "GET", "/readyz").status == 200
+
+
+def test_a_buildkitd_that_listens_builds_as_well_and_one_that_is_gone_is_passed_over(
+    git: GitServer, cluster: Cluster, namespace: str, image: str, tmp_path: Path
+) -> None:
+    config = daemon_config(REGISTRY.partition("/")[0], plain=True, ca=None)
+    pod = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "buildkitd"},
+        "spec": {
+            "containers": [
+                {
+                    "name": "buildkitd",
+                    "image": image,
+                    "command": ["sh", "-c", 'echo "$1" >/c.toml; exec buildkitd --config /c.toml --addr "$2"', "sh"],
+                    "args": [config, "tcp://0.0.0.0:1234"],
+                    "readinessProbe": {"tcpSocket": {"port": 1234}, "periodSeconds": 1},
+                    "securityContext": {"privileged": True},
+                }
+            ]
+        },
+    }
+    cluster.kubectl("create", f"--namespace={namespace}", "--filename=-", given=json.dumps(pod))
+    cluster.kubectl(
+        "wait", "pod/buildkitd", f"--namespace={namespace}", "--for=condition=Ready", "--timeout=120s", within=130
+    )
+    where = cluster.kubectl("get", "pod", "buildkitd", f"--namespace={namespace}", "-o=jsonpath={.status.podIP}")
+    addresses = [f"tcp://{where}:1234", f"tcp://{where}:1235"]
+    with building(tmp_path, cluster, registry=f"{REGISTRY}/{namespace}", builders=addresses) as suite:
+        sources = [git.create(f"own/{key}", {"Dockerfile": "FROM binder-base:latest\n"}) for key in "abcdef"]
+        for source in sources:
+            build = suite.completed(source.url, within=200)
+            assert f"/{namespace}/" in str(build.image)
+            first, _ = preference(["binder-remote-0", "binder-remote-1"], parse_repository(source.url).url)
+            note = "the builder binder-remote-1 doesn't answer: binder-remote-0 takes its place"
+            assert (note in texts(suite, build)) == (first == "binder-remote-1")
 
 
 def kill_builders(cluster: Cluster, namespace: str) -> None:

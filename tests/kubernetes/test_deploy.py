@@ -160,7 +160,8 @@ def test_on_a_full_cluster_launches_wait_for_a_place(place: Place) -> None:
 
         eventually(waits, within=30)
         client.deploy.stop("server", first.id)
-        assert deployed.seen(second, DEPLOYED).status is DEPLOYED
+        # On a cluster that others use as well, somebody else may come first.
+        deployed.seen(second, DEPLOYED, within=120)
         client.deploy.stop("server", second.id)
         place.empty()
 

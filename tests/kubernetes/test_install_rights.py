@@ -155,13 +155,15 @@ def test_without_nodes_or_quotas_less_is_known_of_what_has_a_place(account: Acco
         with account.backend() as backend:
             return backend.room(a_launch(cpu=1, memory=2**20))
 
+    here = f"--namespace={account.namespace}"
+    account.cluster.kubectl(here, "delete", "daemonsets", "--all")  # of other tests
     quota = {"apiVersion": "v1", "kind": "ResourceQuota", "spec": {"hard": {"pods": "3"}}}
     account.apply([{**quota, "metadata": {"name": "three", "namespace": account.namespace}}])
-    eventually(lambda: room() == 3, what="the room with all rights")
+    eventually(lambda: room() == 3, within=60, what="the room with all rights")
     with account.without(("list", "resourcequotas", "")):
         eventually(lambda: (room() or 0) > 3, what="that of the nodes alone")
     eventually(lambda: room() == 3)
-    account.cluster.kubectl("delete", "resourcequota", "three", f"--namespace={account.namespace}")
+    account.cluster.kubectl(here, "delete", "resourcequota", "three")
     eventually(lambda: (room() or 0) > 3)
     with account.without(("list", "nodes", "")):
         eventually(lambda: room() is None, what="nothing known")

@@ -7,6 +7,8 @@ import os
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from filelock import FileLock
@@ -19,11 +21,14 @@ _PROGRAMS = ("buildctl", "buildkitd")
 _SECONDS = 3_600
 
 
+def missing() -> str | None:
+    """Why the programs can't be had, if they can't."""
+    return None if _place().is_dir() or shutil.which("go") else "there is no go, to build BuildKit with"
+
+
 def programs() -> Path:
     """The directory they are in; built unless they were before, which takes minutes. A build under way is joined."""
-    digest = hashlib.sha256((SOURCES / "go.sum").read_bytes()).hexdigest()[:16]
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    made = cache / "binder-tests" / "buildkit" / digest
+    made = _place()
     made.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(made.with_suffix(".lock"), timeout=_SECONDS):
         if not made.is_dir():
@@ -38,8 +43,23 @@ def programs() -> Path:
     return made
 
 
-def make_image(base: str) -> str:
-    """IMAGE in the Docker engine, on the base image of that name; what is there already is taken."""
+@contextmanager
+def made_image(base: str) -> Iterator[str]:
+    """IMAGE in the Docker engine, on the base image of that name; its steps stay in the cache when it goes."""
+    _make(base)
+    try:
+        yield IMAGE
+    finally:
+        subprocess.run(["docker", "rmi", IMAGE], check=True, capture_output=True, timeout=60)
+
+
+def _place() -> Path:
+    digest = hashlib.sha256((SOURCES / "go.sum").read_bytes()).hexdigest()[:16]
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return cache / "binder-tests" / "buildkit" / digest
+
+
+def _make(base: str) -> None:
     with tempfile.TemporaryDirectory(prefix="buildkit-") as name:
         place = Path(name)
         (place / "authorities").mkdir()
@@ -54,4 +74,3 @@ def make_image(base: str) -> str:
             [*words, f"--build-context=authorities={place / 'authorities'}", str(place)],
             check=True, capture_output=True, timeout=600,
         )  # fmt: skip
-    return IMAGE

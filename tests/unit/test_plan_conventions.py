@@ -86,6 +86,13 @@ def test_start_is_made_ready_only_where_it_is_not(
 def test_a_start_that_takes_jupyters_place_is_told(tmp_path: Path, content: bytes, warned: bool) -> None:
     found = recipe(tmp_path, {"start": content}, ("start",))
     assert any("takes the place of JupyterLab" in each for each in found.warnings) is warned
+    assert found.labels.get("org.binder.app") == ("other" if warned else None)
+
+
+def test_a_start_that_starts_jupyter_itself_leaves_the_token_to_it(tmp_path: Path) -> None:
+    found = recipe(tmp_path, {"start": b"#!/bin/bash\nexec jupyter lab --debug\n"}, ("start",))
+    assert any("takes the place of JupyterLab" in each for each in found.warnings)
+    assert "org.binder.app" not in found.labels
 
 
 @pytest.mark.parametrize("name", ["postBuild", "start"])

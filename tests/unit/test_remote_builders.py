@@ -91,6 +91,16 @@ def test_a_builder_is_asked_once_in_a_while_and_anew_when_it_was_lost() -> None:
     assert asked() == 3
 
 
+def test_a_builder_that_is_down_is_not_asked_by_each_build() -> None:
+    first, *_ = preference(NAMES, "own")
+    builders = Builders(*NAMES)
+    builders.running.discard(first)
+    pool = BuilderPool(NAMES, builders.runs)
+    for _ in range(3):
+        next(pool.chosen("own", print))
+    assert builders.asked.count(first) == 1
+
+
 def test_pods_are_made_by_buildxs_own_driver_each_with_a_name_that_stays() -> None:
     pods = Pods(2, "builders", "registry.example.org/buildkit:1", ("rootless=true", "limits.memory=8Gi"))
     first, second = pods.builders(Path("/state/buildkitd.toml"))

@@ -15,7 +15,7 @@ from binder_deploy.network import REFUSED_NETWORKS
 from binder_deploy.startup import APPLICATION
 
 REFUSED_NETWORKS_6 = (
-    "::/127",
+    "::/80",
     "64:ff9b::/96",
     "64:ff9b:1::/48",
     "100::/64",
@@ -26,7 +26,9 @@ REFUSED_NETWORKS_6 = (
     "fec0::/10",
     "ff00::/8",
 )
-"""As REFUSED_NETWORKS: loopback, private, link-local, multicast, and what stands for IPv4 addresses in IPv6."""
+"""As REFUSED_NETWORKS: loopback, private, link-local, multicast, and what stands for IPv4 addresses in IPv6.
+
+`::/80` holds `::ffff:0:0/96`, which the API itself refuses to except."""
 
 _WORLD, _WORLD_6 = "0.0.0.0/0", "::/0"
 _DNS_PORTS = [{"protocol": "UDP", "port": 53}, {"protocol": "TCP", "port": 53}]
