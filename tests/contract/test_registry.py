@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
+from binder_build.templates import Templates
 from binder_client.client import Client
 from binder_protocol.errors import AccessError, Conflict, DoesNotExist, InvalidTemplate
-from binder_protocol.models import Template
+from binder_protocol.models import Limits, Placement, Template, TemplateSpec, Toleration
 from binder_registry.main import build_app
 from binder_registry.settings import RegistrySettings
 from tests.support.raw_http import Reply, exchange
@@ -361,3 +362,18 @@ def test_what_was_registered_is_there_after_a_restart(tmp_path: Path) -> None:
         before = put(url, "plot")
     with running(build_app(settings)) as url, Client(url, KEY) as client:
         assert client.registry.fetch("plot") == before
+
+
+def test_what_an_operator_set_on_a_template_survives_the_next_build(client: Client, name: str) -> None:
+    built = TemplateSpec(name=name, image="demo:1")
+    templates = Templates(client)
+    templates.register(built)
+    placement = Placement(
+        node_selector={"pool": "gpu"}, tolerations=[Toleration(key="gpu", operator="Exists")], priority_class="low",
+        pull_secrets=["login"],
+    )  # fmt: skip
+    limits = Limits(disk="20G")
+    client.registry.register(built.model_copy(update={"placement": placement, "limits": limits}))
+    templates.register(TemplateSpec(name=name, image="demo:2"), built)
+    template = client.registry.fetch(name)
+    assert (template.image, template.placement, template.limits) == ("demo:2", placement, limits)

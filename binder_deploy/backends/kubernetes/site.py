@@ -52,10 +52,10 @@ class Shares:
 
 @dataclass(frozen=True)
 class Site:
-    """`suite` is this suite's id. Everything lies in `namespace`, or, with `own_namespaces`, each application in one
-    of its own. `ephemeral_storage` in bytes, `probe_seconds` 0 without a readiness probe. `reached_from` may reach
-    applications; those reach the internet and `dns`, of private networks only the `reachable`, and none of
-    `cluster_networks`.
+    """`suite` is this suite's id. Everything lies in `namespace`, or, with `own_namespaces`, each application in one of
+    its own. `ephemeral_storage` in bytes, for what says nothing else; `probe_seconds` 0 without a readiness probe.
+    `reached_from` may reach applications; those reach the internet and `dns`, of private networks only the `reachable`,
+    and none of `cluster_networks`.
     """
 
     suite: str
