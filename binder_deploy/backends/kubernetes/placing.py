@@ -1,19 +1,31 @@
-"""Which nodes take a pod: the operator's words and the template's, as one. Pure."""
+"""Which nodes take a pod, and when a lost one gives it up: the operator's words and the template's, as one. Pure."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from binder_deploy.backends.kubernetes.entrances import Manifest
-from binder_deploy.backends.kubernetes.site import Site
+from binder_deploy.backends.kubernetes.site import Json, Site
 from binder_protocol.models import Placement, Toleration
+
+LOST = ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable")
+"""The taints of a node that its kubelet says is not well, and of one that says nothing more."""
+
+_NO_EXECUTE = "NoExecute"
 
 
 def placed(placement: Placement, site: Site) -> Manifest:
-    """That part of a pod's spec."""
+    """That part of a pod's spec.
+
+    Kubernetes itself lets a pod stay for five minutes on a node that is lost; here it is `node_lost_seconds`.
+    """
     secrets = dict.fromkeys((*site.pull_secrets, *(placement.pull_secrets or ())))
     wanted: Manifest = {
         "imagePullSecrets": [{"name": each} for each in secrets],
         "nodeSelector": {**site.node_selector, **(placement.node_selector or {})},
+        # Of the tolerations of one taint the first counts: a template that bears everything bears no lost node longer.
         "tolerations": [
+            *_of_lost_nodes(site),
             *(dict(each) for each in site.tolerations),
             *(_toleration(each) for each in placement.tolerations or ()),
         ],
@@ -22,6 +34,19 @@ def placed(placement: Placement, site: Site) -> Manifest:
         "schedulerName": site.scheduler,
     }
     return {key: value for key, value in wanted.items() if value}
+
+
+def _of_lost_nodes(site: Site) -> Iterator[Manifest]:
+    for key in LOST:
+        if not any(_speaks_of(each, key) for each in site.tolerations):
+            yield {
+                "key": key, "operator": "Exists", "effect": _NO_EXECUTE, "tolerationSeconds": site.node_lost_seconds
+            }  # fmt: skip
+
+
+def _speaks_of(toleration: Json, key: str) -> bool:
+    """As the API server sees it before it adds its five minutes: without a key or an effect all are meant."""
+    return toleration.get("key") in (None, "", key) and toleration.get("effect") in (None, "", _NO_EXECUTE)
 
 
 def _toleration(toleration: Toleration) -> Manifest:

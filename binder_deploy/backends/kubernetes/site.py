@@ -69,6 +69,7 @@ class Site:
     node_selector: Mapping[str, str] = field(default_factory=dict)
     tolerations: tuple[Json, ...] = ()
     priority_class: str | None = None
+    node_lost_seconds: int = 5
     runtime_class: str | None = None
     scheduler: str | None = None
     stop_seconds: int = 2

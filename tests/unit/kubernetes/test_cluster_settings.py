@@ -37,6 +37,7 @@ def test_a_cluster_is_described_in_a_table_of_its_own(tmp_path: Path) -> None:
         middlewares-namespace = "classroom"
         ephemeral-storage = "1Gi"
         template-placement = ["node-selector"]
+        node-lost-seconds = 30
         """,
         BINDER_DEPLOY_KUBERNETES_NAMESPACE="classroom",
     )
@@ -47,6 +48,7 @@ def test_a_cluster_is_described_in_a_table_of_its_own(tmp_path: Path) -> None:
     assert (site.entrance.gateway, site.entrance.middlewares) == (Gateway("public", "gateways"), "classroom")
     assert (site.entrance.guard_url, site.ephemeral_storage) == ("http://deploy:8084", 2**30)
     assert (loaded.policy.extended, loaded.policy.placement) == ({"nvidia.com/gpu": 2}, {"node-selector"})
+    assert site.node_lost_seconds == 30
 
 
 @pytest.mark.parametrize(
@@ -60,6 +62,7 @@ def test_a_cluster_is_described_in_a_table_of_its_own(tmp_path: Path) -> None:
         ("extended-resources = {gpu = 1}", "[deploy.kubernetes] extended-resources: 'gpu' is no extended"),
         ("ingress-controller = 'caddy'", "[deploy.kubernetes] ingress-controller: Input should be 'traefik'"),
         ("template-placement = ['node']", "[deploy.kubernetes] template-placement: Input should be 'node-selector'"),
+        ("node-lost-seconds = -1", "[deploy.kubernetes] node-lost-seconds: Input should be greater than or equal to 0"),
         ("guard-url = 'deploy:8084'", "[deploy.kubernetes] guard-url: the guard's address must begin with http"),
         ("gateway = 'a/b/c'", "[deploy.kubernetes] gateway: 'a/b/c' is no name of an object"),
         (
