@@ -12,7 +12,7 @@ import pytest
 
 from binder_client.client import Client
 from binder_deploy.backends.kubernetes.paths import collection
-from binder_deploy.backends.kubernetes.placing import LOST
+from binder_deploy.backends.kubernetes.placing import NOT_READY, UNREACHABLE
 from binder_protocol.errors import (
     ApplicationOutOfMemory,
     AtCapacity,
@@ -313,7 +313,7 @@ def test_a_template_says_where_it_runs_and_how_much_disk_it_gets(deployed: Deplo
     assert (spec["nodeSelector"], spec["imagePullSecrets"]) == ({"kubernetes.io/os": "linux"}, [{"name": "login"}])
     # The API server would have added five minutes for lost nodes, had we said nothing.
     seconds = {each["key"]: each["tolerationSeconds"] for each in spec["tolerations"]}
-    assert seconds == {**dict.fromkeys(LOST, 5), "gpu": 60}
+    assert seconds == {UNREACHABLE: 5, NOT_READY: 30, "gpu": 60}
 
 
 def test_a_priority_class_that_is_not_there_is_the_templates_mistake(deployed: Deployed) -> None:

@@ -8,8 +8,11 @@ from binder_deploy.backends.kubernetes.entrances import Manifest
 from binder_deploy.backends.kubernetes.site import Json, Site
 from binder_protocol.models import Placement, Toleration
 
-LOST = ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable")
-"""The taints of a node that its kubelet says is not well, and of one that says nothing more."""
+UNREACHABLE, NOT_READY = "node.kubernetes.io/unreachable", "node.kubernetes.io/not-ready"
+"""The taints of a node that says nothing more, and of one whose kubelet says that it is not well."""
+
+LEAST_NOT_READY_SECONDS = 30
+"""A kubelet that starts again says for some seconds that it is not ready, while what runs there runs on."""
 
 _NO_EXECUTE = "NoExecute"
 
@@ -17,7 +20,8 @@ _NO_EXECUTE = "NoExecute"
 def placed(placement: Placement, site: Site) -> Manifest:
     """That part of a pod's spec.
 
-    Kubernetes itself lets a pod stay for five minutes on a node that is lost; here it is `node_lost_seconds`.
+    Kubernetes itself lets a pod stay for five minutes on a node that is lost; here it is `node_lost_seconds`, and no
+    less than LEAST_NOT_READY_SECONDS while the node still speaks.
     """
     secrets = dict.fromkeys((*site.pull_secrets, *(placement.pull_secrets or ())))
     wanted: Manifest = {
@@ -37,11 +41,10 @@ def placed(placement: Placement, site: Site) -> Manifest:
 
 
 def _of_lost_nodes(site: Site) -> Iterator[Manifest]:
-    for key in LOST:
+    borne = {UNREACHABLE: site.node_lost_seconds, NOT_READY: max(site.node_lost_seconds, LEAST_NOT_READY_SECONDS)}
+    for key, seconds in borne.items():
         if not any(_speaks_of(each, key) for each in site.tolerations):
-            yield {
-                "key": key, "operator": "Exists", "effect": _NO_EXECUTE, "tolerationSeconds": site.node_lost_seconds
-            }  # fmt: skip
+            yield {"key": key, "operator": "Exists", "effect": _NO_EXECUTE, "tolerationSeconds": seconds}
 
 
 def _speaks_of(toleration: Json, key: str) -> bool:
