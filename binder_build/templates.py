@@ -20,7 +20,7 @@ from binder_protocol.errors import (
 from binder_protocol.models import Limits, Template, TemplateSpec
 from binder_protocol.models.registry import PLACEHOLDERS
 
-_OPERATORS = ("environment", "cull_timeout", "max_age", "access")
+_OPERATORS = ("environment", "cull_timeout", "max_age", "access", "placement")
 """What an operator may have set on a template, and a new image must not undo.
 
 Variables that a repository asks for are in its image, where those of the template cover them.

@@ -33,7 +33,7 @@ _NANOSECONDS = 1_000_000  # Docker counts in billionths of a CPU
 class Surroundings:
     """What all containers of this suite share. `cpu` is what the host has, in thousandths; more can't be given.
 
-    `disk` in bytes only works where the storage driver has quotas.
+    `disk` in bytes, where a launch says nothing else, only works where the storage driver has quotas.
     """
 
     home: str
@@ -49,7 +49,10 @@ def name(identity: str) -> str:
 
 
 def create_request(launch: Launch, image: Image, around: Surroundings) -> dict[str, Any]:
-    """The body of `POST /containers/create`. Raises InvalidTemplate for what only a cluster has."""
+    """The body of `POST /containers/create`. Raises InvalidTemplate for what only a cluster has.
+
+    A placement is left unread: there is one node.
+    """
     if launch.extended:
         raise InvalidTemplate(f"a Docker engine has no extended resources such as {min(launch.extended)}")
     request: dict[str, Any] = {
@@ -102,6 +105,7 @@ def _host_config(launch: Launch, image: Image, around: Surroundings) -> dict[str
         "RestartPolicy": {"Name": "no"},  # what crashed is told, not started over and over
         "LogConfig": {"Type": "json-file", "Config": {"max-size": str(around.log_bytes), "max-file": "2"}},
     }
-    if around.disk is not None:
-        config["StorageOpt"] = {"size": str(around.disk)}
+    disk = launch.disk or around.disk
+    if disk is not None:
+        config["StorageOpt"] = {"size": str(disk)}
     return config

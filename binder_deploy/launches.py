@@ -8,15 +8,20 @@ from dataclasses import dataclass, field
 from pydantic import BaseModel, ConfigDict, Field
 
 from binder_protocol.errors import InvalidTemplate
-from binder_protocol.models import Access, LaunchRequest, Limits, Template
+from binder_protocol.models import Access, LaunchRequest, Limits, Placement, Template
+from binder_protocol.models.base import kebab
 from binder_protocol.models.quantities import memory_bytes, millicpus
 
 RESERVED = ("BINDER_BASE_PATH", "BINDER_PORT", "BINDER_TOKEN", "PORT", "JUPYTER_TOKEN")
 """Environment variables that are ours to set."""
 
+PLACEMENT = frozenset(kebab(name) for name in Placement.model_fields)
+"""All that a template may say of its place on a cluster."""
+
 
 class Launch(BaseModel):
-    """What is to run, complete. Memory in bytes, CPU in thousandths, times in ms; None is without end.
+    """What is to run, complete. Memory and disk in bytes, CPU in thousandths, times in ms; None is without end, but of
+    disk it is as much as the backend's settings say.
 
     `command` still has its placeholders: what fills them in is the backend's. `login`: the application checks the
     token itself.
@@ -35,7 +40,9 @@ class Launch(BaseModel):
     memory: int
     cpu: int
     pids: int
+    disk: int | None = None
     extended: dict[str, int] = {}
+    placement: Placement = Placement()
     health_path: str = "/"
     access: Access = Access.TOKEN
     login: bool = False
@@ -59,7 +66,8 @@ class Launch(BaseModel):
 class Policy:
     """What an application gets where neither template nor request says so, and the most that they may ask for.
 
-    `extended` names the extended resources that there are, with the most that one application gets.
+    `extended` names the extended resources that there are, with the most that one application gets. `max_disk`: None
+    where applications can't be held to an amount of disk. `placement` is what of its place a template may say.
     """
 
     memory: int
@@ -72,7 +80,9 @@ class Policy:
     max_age: int | None
     longest_cull_timeout: int
     longest_age: int | None
+    max_disk: int | None = None
     extended: Mapping[str, int] = field(default_factory=dict)
+    placement: frozenset[str] = PLACEMENT
 
 
 def base_path(identity: str) -> str:
@@ -95,7 +105,9 @@ def settle(template: Template, request: LaunchRequest, policy: Policy, *, identi
         memory=_within("memory", _memory(limits), policy.memory, policy.max_memory, "bytes"),
         cpu=_within("cpu", _cpu(limits), policy.cpu, policy.max_cpu, "thousandths of a CPU"),
         pids=_within("pids", _first(each.pids for each in limits), policy.pids, policy.max_pids, "processes"),
+        disk=_disk(limits, policy.max_disk),
         extended=_extended(limits, policy.extended),
+        placement=_placement(template.placement, policy.placement),
         health_path=template.health_path,
         access=template.access,
         login=template.login,
@@ -131,6 +143,31 @@ def _memory(limits: Iterable[Limits]) -> int | None:
 
 def _cpu(limits: Iterable[Limits]) -> int | None:
     return _first(None if each.cpu is None else millicpus(each.cpu) for each in limits)
+
+
+def _disk(limits: Iterable[Limits], most: int | None) -> int | None:
+    asked = _first(None if each.disk is None else memory_bytes(each.disk) for each in limits)
+    if asked is None:
+        return None
+    if most is None:
+        raise InvalidTemplate(
+            "limits.disk is given, but this host can't hold an application to an amount of disk",
+            suggestions=("leave limits.disk out", "ask the operator to set disk of the deploy service, if Docker can"),
+        )
+    return _within("disk", asked, asked, most, "bytes")
+
+
+def _placement(asked: Placement, allowed: frozenset[str]) -> Placement:
+    refused = sorted(name for name, value in asked.wire().items() if value and name not in allowed)
+    if refused:
+        raise InvalidTemplate(
+            f"placement.{refused[0]} is not a template's to say here",
+            suggestions=(
+                f"leave placement.{refused[0]} out of the template",
+                "ask the operator to name it in template-placement below [deploy.kubernetes]",
+            ),
+        )
+    return asked
 
 
 def _extended(limits: Iterable[Limits], most: Mapping[str, int]) -> dict[str, int]:

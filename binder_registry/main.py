@@ -21,7 +21,9 @@ def build_app(settings: RegistrySettings) -> FastAPI:
     """The registry as an application; nothing starts before its lifespan does."""
     database = Database(settings.database, "binder_registry.migrations")
     store = TemplateStore(database)
-    ceilings = Ceilings.of(memory=settings.max_memory, cpu=settings.max_cpu, pids=settings.max_pids)
+    ceilings = Ceilings.of(
+        memory=settings.max_memory, cpu=settings.max_cpu, pids=settings.max_pids, disk=settings.max_disk
+    )
     templates = Templates(store, ceilings)
     return create_app(
         Service(

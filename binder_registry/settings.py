@@ -18,4 +18,5 @@ class RegistrySettings(ServiceSettings):
     port: int = Field(default=8083, ge=0, le=65_535)
     max_memory: Memory = "1Ti"
     max_cpu: Cpu = "256"
+    max_disk: Memory = "64Ti"
     max_pids: Annotated[int, Field(ge=1, le=65_536)] = 65_536

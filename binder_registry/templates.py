@@ -66,15 +66,16 @@ class Store(Protocol):
 
 @dataclass(frozen=True)
 class Ceilings:
-    """The most that a template may ask for, in bytes, thousandths of a CPU and processes."""
+    """The most that a template may ask for, in bytes, thousandths of a CPU and processes; the disk in bytes too."""
 
     memory: int
     cpu: int
     pids: int
+    disk: int
 
     @classmethod
-    def of(cls, *, memory: str, cpu: str, pids: int) -> Ceilings:
-        return cls(memory_bytes(memory), millicpus(cpu), pids)
+    def of(cls, *, memory: str, cpu: str, pids: int, disk: str) -> Ceilings:
+        return cls(memory_bytes(memory), millicpus(cpu), pids, memory_bytes(disk))
 
     def check(self, limits: Limits) -> None:
         """Raises InvalidTemplate where `limits` are above, or below what an engine starts."""
@@ -84,6 +85,8 @@ class Ceilings:
             _between("cpu", limits.cpu, millicpus(limits.cpu), LEAST_CPU, self.cpu, "thousandths of a CPU")
         if limits.pids is not None:
             _between("pids", str(limits.pids), limits.pids, 1, self.pids, "processes")
+        if limits.disk is not None:
+            _between("disk", limits.disk, memory_bytes(limits.disk), 1, self.disk, "bytes")
 
 
 class Templates:

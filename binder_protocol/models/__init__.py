@@ -28,6 +28,7 @@ from binder_protocol.models.deploy import (
     PreloadStatus,
 )
 from binder_protocol.models.health import Health, HealthStatus
+from binder_protocol.models.placement import Placement, Toleration
 from binder_protocol.models.registry import Access, Limits, RollbackRequest, Template, TemplateSpec
 
 __all__ = [
@@ -55,6 +56,7 @@ __all__ = [
     "Lock",
     "LogLine",
     "PhaseTiming",
+    "Placement",
     "Plan",
     "PlanRequest",
     "Preload",
@@ -64,5 +66,6 @@ __all__ = [
     "Sbom",
     "Template",
     "TemplateSpec",
+    "Toleration",
     "WireModel",
 ]

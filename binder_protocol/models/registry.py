@@ -10,6 +10,7 @@ from typing import Annotated
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from binder_protocol.models.base import Milliseconds, Name, RequestModel, Time, WireModel
+from binder_protocol.models.placement import Placement
 from binder_protocol.models.quantities import memory_bytes, millicpus
 
 PLACEHOLDERS = ("base-path", "port", "token")
@@ -116,12 +117,15 @@ class Access(StrEnum):
 class Limits(RequestModel):
     """What one application may take. What isn't given is the operator's default.
 
-    `extended` counts a cluster's other resources by name, such as GPUs: `{"nvidia.com/gpu": 1}`.
+    `disk` is local disk: what it writes to its container and, on a cluster, prints. A host that can't hold an
+    application to that doesn't launch it. `extended` counts a cluster's other resources by name, such as GPUs:
+    `{"nvidia.com/gpu": 1}`.
     """
 
     memory: Memory | None = None
     cpu: Cpu | None = None
     pids: Annotated[int, Field(ge=1, le=65_536)] | None = None
+    disk: Memory | None = None
     extended: Extended | None = None
 
 
@@ -132,6 +136,7 @@ class TemplateSpec(RequestModel):
     are filled in. `cull-timeout` (of inactivity) and `max-age` are in ms. The application is healthy when `health-path`
     answers below its base path. `strip-prefix`: the application sees requests without its base path.
     `login`: the application checks the token itself; one that doesn't is guarded at the front door.
+    `placement` is for a cluster: on which of its nodes.
     """
 
     name: Name
@@ -140,6 +145,7 @@ class TemplateSpec(RequestModel):
     port: Annotated[int, Field(ge=1, le=65_535)] = 8888
     environment: Environment = {}
     limits: Limits = Limits()
+    placement: Placement = Placement()
     cull_timeout: Milliseconds | None = None
     max_age: Milliseconds | None = None
     health_path: HealthPath = "/"
@@ -162,6 +168,7 @@ class Template(WireModel):
     port: int
     environment: dict[str, str] = {}
     limits: Limits = Limits()
+    placement: Placement = Placement()
     cull_timeout: int | None = None
     max_age: int | None = None
     health_path: str = "/"

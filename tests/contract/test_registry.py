@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
+from binder_build.templates import Templates
 from binder_client.client import Client
 from binder_protocol.errors import AccessError, Conflict, DoesNotExist, InvalidTemplate
-from binder_protocol.models import Template
+from binder_protocol.models import Limits, Placement, Template, TemplateSpec, Toleration
 from binder_registry.main import build_app
 from binder_registry.settings import RegistrySettings
 from tests.support.raw_http import Reply, exchange
@@ -32,6 +33,7 @@ def url(tmp_path_factory: pytest.TempPathFactory, database_url: str | None) -> I
             "max_memory": "64Gi",
             "max_cpu": "16",
             "max_pids": 1000,
+            "max_disk": "1Ti",
         }
     )
     with running(build_app(settings)) as address:
@@ -75,7 +77,13 @@ def test_a_template_comes_back_as_it_was_registered(url: str, name: str) -> None
         "command": ["jupyter", "lab", "--ServerApp.base_url={base-path}", "--port={port}", "--token={token}"],
         "port": 8080,
         "environment": {"PYTHONPATH": "/srv", "EMPTY": ""},
-        "limits": {"memory": "1.5Gi", "cpu": "500m", "pids": 100},
+        "limits": {"memory": "1.5Gi", "cpu": "500m", "pids": 100, "disk": "20G"},
+        "placement": {
+            "node-selector": {"pool": "gpu"},
+            "tolerations": [{"key": "gpu", "operator": "Exists", "effect": "NoExecute", "toleration-seconds": 60}],
+            "priority-class": "course",
+            "pull-secrets": ["login"],
+        },
         "cull-timeout": 60_000,
         "max-age": 3_600_000,
         "health-path": "/api?x=1",
@@ -291,6 +299,11 @@ def test_everything_needs_the_key(url: str, method: str, target: str) -> None:
         ("limits", {"pids": 0}),
         ("limits", {"pids": 1001}),
         ("limits", {"gpu": 1}),
+        ("limits", {"disk": "0"}),
+        ("limits", {"disk": "1025Gi"}),
+        ("placement", {"node-name": "n1"}),
+        ("placement", {"priority-class": "system-node-critical"}),
+        ("placement", {"tolerations": [{"key": "a", "seconds": 5}]}),
         ("cull-timeout", 0),
         ("cull-timeout", 10**15),
         ("max-age", -1),
@@ -325,7 +338,7 @@ def test_what_cannot_be_launched_is_refused_with_the_field_named(url: str, name:
         ("port", 1),
         ("port", 65_535),
         ("limits", {"memory": "6Mi", "cpu": "0.01", "pids": 1}),
-        ("limits", {"memory": "64Gi", "cpu": 16, "pids": 1000}),
+        ("limits", {"memory": "64Gi", "cpu": 16, "pids": 1000, "disk": "1Ti"}),
         ("limits", {"memory": "512MB", "cpu": "500m"}),
         ("environment", {"_": "", "lower_Case9": "ü\n"}),
         ("command", ["sh", "-c", "echo ${HOME} {} {token}"]),
@@ -361,3 +374,18 @@ def test_what_was_registered_is_there_after_a_restart(tmp_path: Path) -> None:
         before = put(url, "plot")
     with running(build_app(settings)) as url, Client(url, KEY) as client:
         assert client.registry.fetch("plot") == before
+
+
+def test_what_an_operator_set_on_a_template_survives_the_next_build(client: Client, name: str) -> None:
+    built = TemplateSpec(name=name, image="demo:1")
+    templates = Templates(client)
+    templates.register(built)
+    placement = Placement(
+        node_selector={"pool": "gpu"}, tolerations=[Toleration(key="gpu", operator="Exists")], priority_class="low",
+        pull_secrets=["login"],
+    )  # fmt: skip
+    limits = Limits(disk="20G")
+    client.registry.register(built.model_copy(update={"placement": placement, "limits": limits}))
+    templates.register(TemplateSpec(name=name, image="demo:2"), built)
+    template = client.registry.fetch(name)
+    assert (template.image, template.placement, template.limits) == ("demo:2", placement, limits)

@@ -15,7 +15,7 @@ import pytest
 
 from binder_build.pipeline import Pipeline
 from binder_protocol.errors import DependencyFailed, DoesNotExist, RegistrationFailed
-from binder_protocol.models import Build, BuildStatus, TemplateSpec
+from binder_protocol.models import Build, BuildStatus, Placement, TemplateSpec
 from binder_protocol.models.registry import Limits
 from tests.support.building import Suite, build_suite
 from tests.support.eventually import eventually
@@ -198,12 +198,15 @@ def test_what_an_operator_set_on_a_template_survives_the_next_build(suite: Suite
     source = git.create("own/limits", {"Dockerfile": "FROM binder-base:latest\n"})
     build = suite.completed(source.url)
     assert build.image is not None
-    spec = TemplateSpec(name=build.name, image=build.image, limits=Limits(memory="2Gi"), max_age=60_000)
+    placement = Placement(node_selector={"pool": "large"})
+    spec = TemplateSpec(
+        name=build.name, image=build.image, limits=Limits(memory="2Gi"), max_age=60_000, placement=placement
+    )
     suite.client.registry.register(spec)
     source.commit({"new": "file"})
     suite.completed(source.url)
     template = suite.client.registry.fetch(build.name)
-    assert (template.limits.memory, template.max_age) == ("2Gi", 60_000)
+    assert (template.limits.memory, template.max_age, template.placement) == ("2Gi", 60_000, placement)
 
 
 def test_a_registry_that_is_down_fails_the_build_and_the_next_one_takes_its_image(

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from binder_client.client import Client
-from binder_deploy.backends.kubernetes.paths import collection, item
+from binder_deploy.backends.kubernetes.paths import item
 from binder_deploy.backends.kubernetes.permissions import Need, needs
 from binder_deploy.backends.kubernetes.site import Site
 from binder_protocol.errors import LaunchFailed
@@ -20,6 +20,7 @@ from tests.support.apiproxy import ApiProxy
 from tests.support.cluster import Cluster
 from tests.support.eventually import eventually
 from tests.support.places import Place, a_place
+from tests.support.silent_nodes import SilentNode, a_silent_node
 
 pytestmark = pytest.mark.kubernetes
 
@@ -37,6 +38,12 @@ def place(cluster: Cluster, tmp_path: Path) -> Iterator[Place]:
 @pytest.fixture
 def way(cluster: Cluster, tmp_path: Path) -> Iterator[ApiProxy]:
     with cluster.proxy(tmp_path) as made:
+        yield made
+
+
+@pytest.fixture
+def silent_node(place: Place) -> Iterator[SilentNode]:
+    with a_silent_node(place) as made:
         yield made
 
 
@@ -266,35 +273,24 @@ def test_at_rest_the_api_server_is_hardly_asked(place: Place, way: ApiProxy) -> 
 
 
 @pytest.mark.timeout(300)
-def test_what_was_on_a_node_that_is_gone_was_evicted(place: Place) -> None:
-    node = f"gone-{place.namespace}"
-    labels, taint = {"binder-test": node}, {"key": "binder-test", "value": node, "effect": "NoSchedule"}
-    settings = {"node_selector": labels, "tolerations": [{"key": "binder-test", "operator": "Exists"}]}
-    made = {
-        "apiVersion": "v1",
-        "kind": "Node",
-        "metadata": {"name": node, "labels": labels},
-        "spec": {"taints": [taint]},
-    }
-    amounts = {"cpu": "8", "memory": "8Gi", "pods": "10", "ephemeral-storage": "100Gi"}
-    status = {"allocatable": amounts, "capacity": amounts, "conditions": [{"type": "Ready", "status": "True"}]}
-    place.api.create(collection("v1", "Node"), made)
-    path = item("v1", "Node", None, node)
-    try:
-        place.put_status(path, status)
-        with place.service(kubernetes=settings) as client:
-            asked = client.deploy.deploy("server")
-            pod = item("v1", "Pod", place.namespace, f"binder-{asked.id}")
-            eventually(lambda: place.pods() and place.pods()[0]["spec"].get("nodeName"), within=MINUTE)
-            running = {"name": "application", "ready": True, "state": {"running": {}}, "restartCount": 0}
-            running |= {"image": place.image, "imageID": place.image}
-            conditions = [{"type": each, "status": "True"} for each in ("PodScheduled", "Ready")]
-            started = {"phase": "Running", "conditions": conditions, "containerStatuses": [running]}
-            place.put_status(pod, {**started, "podIP": "192.0.2.1", "podIPs": [{"ip": "192.0.2.1"}]})
-            seen(client, asked, DEPLOYED)
-            place.api.delete(path)
-            # The cluster itself takes up to a minute and a half to believe it.
-            assert seen(client, asked, FAILED, within=3 * MINUTE).failure.type == "evicted"  # type: ignore[union-attr]
-            place.empty()
-    finally:
-        place.api.delete(path)
+def test_what_was_on_a_node_that_is_gone_was_evicted(place: Place, silent_node: SilentNode) -> None:
+    with place.service(kubernetes=silent_node.settings) as client:
+        asked = silent_node.launched(client)
+        place.api.delete(silent_node.path)
+        # The cluster itself takes up to a minute and a half to believe it.
+        assert seen(client, asked, FAILED, within=3 * MINUTE).failure.type == "evicted"  # type: ignore[union-attr]
+        place.empty()
+
+
+@pytest.mark.timeout(300)
+def test_what_was_on_a_node_that_fell_silent_was_evicted(place: Place, silent_node: SilentNode) -> None:
+    with place.service(kubernetes=silent_node.settings) as client:
+        asked = silent_node.launched(client)
+        # The cluster believes it after 50 seconds of silence; without our word it would wait for five minutes then.
+        failure = seen(client, asked, FAILED, within=2 * MINUTE).failure
+        assert failure is not None
+        assert failure.type == "evicted"
+        assert "TaintManager" in failure.message
+        taints = place.api.get(silent_node.path)["spec"]["taints"]
+        assert "node.kubernetes.io/unreachable" in {each["key"] for each in taints}
+        place.empty()

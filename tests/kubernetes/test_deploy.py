@@ -12,16 +12,18 @@ import pytest
 
 from binder_client.client import Client
 from binder_deploy.backends.kubernetes.paths import collection
+from binder_deploy.backends.kubernetes.placing import NOT_READY, UNREACHABLE
 from binder_protocol.errors import (
     ApplicationOutOfMemory,
     AtCapacity,
     Crashed,
     ImageNotFound,
+    InvalidTemplate,
     NotListening,
     QuotaExceeded,
     Unschedulable,
 )
-from binder_protocol.models import Application, ApplicationStatus, Limits, PreloadStatus
+from binder_protocol.models import Application, ApplicationStatus, Limits, Placement, PreloadStatus, Toleration
 from tests.support.cluster import Cluster
 from tests.support.deploying import SERVER, python
 from tests.support.eventually import eventually
@@ -296,3 +298,27 @@ def test_in_a_namespace_of_its_own_an_application_leaves_none_behind(place: Plac
         place.api.delete(f"{made}/binder-{vanished.id}/pods/binder-{vanished.id}", grace=0)
         eventually(lambda: there() == set(), within=60, every=0.2, what="the end of both namespaces")
         assert client.deploy.status("server", vanished.id).status is FAILED
+
+
+def test_a_template_says_where_it_runs_and_how_much_disk_it_gets(deployed: Deployed) -> None:
+    placement = Placement(
+        node_selector={"kubernetes.io/os": "linux"}, pull_secrets=["login"],
+        tolerations=[Toleration(key="gpu", operator="Exists", effect="NoExecute", toleration_seconds=60)],
+    )  # fmt: skip
+    deployed.place.templates.add("placed", image=deployed.place.image, limits=Limits(disk="1G"), placement=placement)
+    deployed.launch("placed")
+    (pod,) = deployed.place.pods()
+    spec = pod["spec"]
+    assert spec["containers"][0]["resources"]["limits"]["ephemeral-storage"] == "1G"
+    assert (spec["nodeSelector"], spec["imagePullSecrets"]) == ({"kubernetes.io/os": "linux"}, [{"name": "login"}])
+    # The API server would have added five minutes for lost nodes, had we said nothing.
+    seconds = {each["key"]: each["tolerationSeconds"] for each in spec["tolerations"]}
+    assert seconds == {UNREACHABLE: 5, NOT_READY: 30, "gpu": 60}
+
+
+def test_a_priority_class_that_is_not_there_is_the_templates_mistake(deployed: Deployed) -> None:
+    placement = Placement(priority_class="not-there")
+    deployed.place.templates.add("urgent", image=deployed.place.image, placement=placement)
+    with pytest.raises(InvalidTemplate, match="no PriorityClass with name not-there"):
+        deployed.launch("urgent")
+    deployed.place.empty()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from binder_deploy.containers import Surroundings, create_request
 from binder_deploy.startup import Image
 from binder_protocol.errors import InvalidTemplate
-from binder_protocol.models import Access
+from binder_protocol.models import Access, Placement
 from tests.support.launches import ID, a_launch
 
 AROUND = Surroundings(home="feedc0de", network="binder-feedc0de", cpu=1000, log_bytes=1000)
@@ -101,6 +103,17 @@ def test_labels_of_the_image_can_not_take_the_place_of_ours() -> None:
     labels = create_request(a_launch(), image, AROUND)["Labels"]
     assert (labels["org.binder.home"], labels["org.binder.application"]) == ("feedc0de", ID)
     assert labels["org.binder.middlewares"] == "binder-pages@file,binder-guard@file"
+
+
+def test_the_disk_of_a_launch_goes_before_that_of_all() -> None:
+    around = dataclasses.replace(AROUND, disk=10**9)
+    for launch, size in ((a_launch(), "1000000000"), (a_launch(disk=5_000_000), "5000000")):
+        assert create_request(launch, PLAIN, around)["HostConfig"]["StorageOpt"] == {"size": size}
+
+
+def test_one_host_has_nothing_to_place() -> None:
+    placement = Placement(node_selector={"pool": "gpu"}, priority_class="low", pull_secrets=["login"])
+    assert create_request(a_launch(placement=placement), PLAIN, AROUND) == create_request(a_launch(), PLAIN, AROUND)
 
 
 def test_what_only_a_cluster_has_is_refused() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from binder_deploy.launches import Launch, Policy, settle
 from binder_protocol.errors import InvalidTemplate
-from binder_protocol.models import LaunchRequest, Limits, Template
+from binder_protocol.models import LaunchRequest, Limits, Placement, Template, Toleration
 from tests.support.launches import POLICY
 
 
@@ -56,3 +56,40 @@ def test_extended_resources_are_those_that_the_operator_names() -> None:
             _settled({"limits": Limits(extended=wrong)}, {}, policy)
     with pytest.raises(InvalidTemplate, match="0 at most here"):
         _settled(asked, {})
+
+
+def test_disk_is_bounded_where_applications_can_be_held_to_it() -> None:
+    policy = dataclasses.replace(POLICY, max_disk=10**9)
+    asked = {"limits": Limits(disk="1G")}
+    assert _settled(asked, {}, policy).disk == 10**9
+    assert _settled(asked, {"resources": Limits(disk="5M")}, policy).disk == 5 * 10**6
+    assert _settled({}, {}, policy).disk is None
+    for template, request in (({"limits": Limits(disk="2G")}, {}), ({}, {"resources": Limits(disk="2G")})):
+        with pytest.raises(InvalidTemplate, match=r"limits\.disk asks for 2000000000 bytes"):
+            _settled(template, request, policy)
+    with pytest.raises(InvalidTemplate, match="can't hold an application"):
+        _settled(asked, {})
+
+
+WHOLE = Placement(
+    node_selector={"pool": "gpu"}, tolerations=[Toleration(key="gpu", operator="Exists")], priority_class="low",
+    pull_secrets=["login"],
+)  # fmt: skip
+
+
+def test_a_template_says_of_its_place_what_the_operator_lets_it() -> None:
+    assert _settled({"placement": WHOLE}, {}).placement == WHOLE
+    for name in WHOLE.wire():
+        policy = dataclasses.replace(POLICY, placement=POLICY.placement - {name})
+        with pytest.raises(InvalidTemplate, match=rf"placement\.{name} is not") as refused:
+            _settled({"placement": WHOLE}, {}, policy)
+        assert any("template-placement" in each for each in refused.value.suggestions)
+    nothing = dataclasses.replace(POLICY, placement=frozenset())
+    assert _settled({"placement": Placement(tolerations=[])}, {}, nothing).placement.wire() == {"tolerations": []}
+
+
+def test_a_launch_is_kept_whole_and_one_of_an_earlier_version_is_read() -> None:
+    launch = _settled({"placement": WHOLE}, {})
+    assert Launch.model_validate_json(launch.model_dump_json()) == launch
+    earlier = launch.model_dump_json(exclude={"placement", "disk"})
+    assert Launch.model_validate_json(earlier) == _settled({}, {})

@@ -95,6 +95,7 @@ def test_what_is_not_known_yet_is_absent_and_times_are_utc() -> None:
         {"limits": {"extended": {"gpu": 1}}},
         {"limits": {"extended": {"nvidia.com/gpu": -1}}},
         {"limits": {"extended": {"node.kubernetes.io/disk": 1}}},
+        {"limits": {"disk": "much"}},
         {"health-path": "http://169.254.169.254/"},
         {"health-path": "//evil"},
         {"health-path": "/a\r\nSet-Cookie: x"},

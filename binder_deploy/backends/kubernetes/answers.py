@@ -9,6 +9,7 @@ from binder_protocol.errors import BinderError, EngineError, InvalidTemplate, La
 
 _WORDS = 500
 _ADMISSION = "admission webhook"
+_NO_PRIORITY_CLASS = "no PriorityClass with name"
 
 
 class Denied(EngineError):
@@ -46,7 +47,8 @@ def why_not_launched(error: Denied) -> BinderError:
             f"the cluster's admission control refused the application: {words}",
             suggestions=("change the template as the words say, or ask the cluster's operator",),
         )
-    if error.code in (400, 422) or (error.code == 403 and "violates PodSecurity" in words):
+    of_template = "violates PodSecurity" in words or _NO_PRIORITY_CLASS in words
+    if error.code in (400, 422) or (error.code == 403 and of_template):
         return InvalidTemplate(f"the cluster can't run the template as it is: {words}")
     if error.code == 403 and "is being terminated" not in words:
         return LaunchFailed(

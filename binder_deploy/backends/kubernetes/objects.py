@@ -20,6 +20,7 @@ from dataclasses import dataclass
 
 from binder_deploy.backends.kubernetes import policies
 from binder_deploy.backends.kubernetes.entrances import PORT, Manifest, route
+from binder_deploy.backends.kubernetes.placing import placed
 from binder_deploy.backends.kubernetes.pod_patch import patched
 from binder_deploy.backends.kubernetes.site import Site
 from binder_deploy.launches import Launch
@@ -135,7 +136,7 @@ def pod(launch: Launch, site: Site, image: Image | None = None) -> Manifest:
         },
         "containers": [_container(launch, site, image)],
     }
-    spec |= {key: value for key, value in _placement(site).items() if value}
+    spec |= placed(launch.placement, site)
     manifest = {
         "apiVersion": "v1",
         "kind": "Pod",
@@ -148,17 +149,6 @@ def pod(launch: Launch, site: Site, image: Image | None = None) -> Manifest:
 def _metadata(launch: Launch, site: Site) -> Manifest:
     labels = {**launch.labels, **suite_labels(site), APPLICATION: launch.id, TEMPLATE: launch.template}
     return {"name": name(launch.id), "namespace": namespace(launch.id, site), "labels": labels}
-
-
-def _placement(site: Site) -> Manifest:
-    return {
-        "imagePullSecrets": [{"name": each} for each in site.pull_secrets],
-        "nodeSelector": dict(site.node_selector),
-        "tolerations": [dict(each) for each in site.tolerations],
-        "priorityClassName": site.priority_class,
-        "runtimeClassName": site.runtime_class,
-        "schedulerName": site.scheduler,
-    }
 
 
 def _container(launch: Launch, site: Site, image: Image) -> Manifest:
@@ -196,9 +186,10 @@ def _resources(launch: Launch, site: Site) -> Manifest:
         "cpu": f"{max(1, round(launch.cpu * site.shares.cpu))}m",
         "memory": str(max(1, round(launch.memory * site.shares.memory))),
     }
-    if site.ephemeral_storage is not None:
-        limits["ephemeral-storage"] = str(site.ephemeral_storage)
-        requests["ephemeral-storage"] = str(round(site.ephemeral_storage * site.shares.ephemeral_storage))
+    disk = launch.disk or site.ephemeral_storage
+    if disk is not None:
+        limits["ephemeral-storage"] = str(disk)
+        requests["ephemeral-storage"] = str(round(disk * site.shares.ephemeral_storage))
     extended = {resource: str(count) for resource, count in launch.extended.items()}
     return {"limits": limits | extended, "requests": requests | extended}
 

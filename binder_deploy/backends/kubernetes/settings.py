@@ -44,9 +44,11 @@ class KubernetesSettings(BaseModel):
 
     `*_request` is the part of its limit that an application reserves. `reached_from` says who may reach applications:
     networks, namespaces, or `namespace/label=value` for pods. `cluster_networks` are public addresses of the cluster's
-    own, which applications must not reach. `middlewares_namespace` has the front door's middlewares as Traefik's custom
-    resources; without it they are in a file of Traefik's, as binder-control writes it. `pod_security = "any"` lets
-    `pod_patch` leave the restricted standard.
+    own, which applications must not reach. `template_placement` is what of the placement a template may say.
+    `node_lost_seconds`: how long an application is left on a node that the cluster has found to be lost.
+    `middlewares_namespace` has the front door's middlewares as Traefik's custom resources; without it they are in a
+    file of Traefik's, as binder-control writes it. `pod_security = "any"` lets `pod_patch` leave the restricted
+    standard.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
@@ -82,6 +84,10 @@ class KubernetesSettings(BaseModel):
     node_selector: dict[str, str] = {}
     tolerations: list[dict[str, Any]] = []
     priority_class: Name | None = None
+    template_placement: list[Literal["node-selector", "tolerations", "priority-class", "pull-secrets"]] = [
+        "node-selector", "tolerations", "priority-class", "pull-secrets",
+    ]  # fmt: skip
+    node_lost_seconds: int = Field(default=5, ge=0, le=86_400)
     runtime_class: Name | None = None
     scheduler: Name | None = None
     probe_seconds: int = Field(default=1, ge=0, le=300)

@@ -52,10 +52,10 @@ class Shares:
 
 @dataclass(frozen=True)
 class Site:
-    """`suite` is this suite's id. Everything lies in `namespace`, or, with `own_namespaces`, each application in one
-    of its own. `ephemeral_storage` in bytes, `probe_seconds` 0 without a readiness probe. `reached_from` may reach
-    applications; those reach the internet and `dns`, of private networks only the `reachable`, and none of
-    `cluster_networks`.
+    """`suite` is this suite's id. Everything lies in `namespace`, or, with `own_namespaces`, each application in one of
+    its own. `ephemeral_storage` in bytes, for what says nothing else; `probe_seconds` 0 without a readiness probe.
+    `reached_from` may reach applications; those reach the internet and `dns`, of private networks only the `reachable`,
+    and none of `cluster_networks`.
     """
 
     suite: str
@@ -69,6 +69,7 @@ class Site:
     node_selector: Mapping[str, str] = field(default_factory=dict)
     tolerations: tuple[Json, ...] = ()
     priority_class: str | None = None
+    node_lost_seconds: int = 5
     runtime_class: str | None = None
     scheduler: str | None = None
     stop_seconds: int = 2

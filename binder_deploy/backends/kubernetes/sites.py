@@ -39,6 +39,7 @@ def site_of(
         node_selector=settings.node_selector,
         tolerations=tuple(settings.tolerations),
         priority_class=settings.priority_class,
+        node_lost_seconds=settings.node_lost_seconds,
         runtime_class=settings.runtime_class,
         scheduler=settings.scheduler,
         stop_seconds=stop_seconds,

@@ -24,6 +24,7 @@ ENDING = 'pods "x" is forbidden: unable to create new content in namespace n bec
         (403, HOOK, "invalid-template"),
         (400, HOOK, "invalid-template"),
         (403, SECURITY, "invalid-template"),
+        (403, 'pods "x" is forbidden: no PriorityClass with name urgent was found', "invalid-template"),
         (422, 'Pod "x" is invalid: spec.containers[0].image: Required value', "invalid-template"),
         (403, RIGHTS, "launch-failed"),
         (404, 'namespaces "n" not found', "launch-failed"),

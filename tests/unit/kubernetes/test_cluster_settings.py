@@ -12,6 +12,7 @@ from binder_deploy.backends.kubernetes.callers import Caller, caller
 from binder_deploy.backends.kubernetes.settings import KubernetesSettings
 from binder_deploy.backends.kubernetes.site import Gateway
 from binder_deploy.backends.kubernetes.sites import site_of
+from binder_deploy.launches import PLACEMENT
 from binder_deploy.settings import DeploySettings
 from binder_protocol.service.settings import ConfigError, load_settings
 
@@ -35,6 +36,8 @@ def test_a_cluster_is_described_in_a_table_of_its_own(tmp_path: Path) -> None:
         gateway = "gateways/public"
         middlewares-namespace = "classroom"
         ephemeral-storage = "1Gi"
+        template-placement = ["node-selector"]
+        node-lost-seconds = 30
         """,
         BINDER_DEPLOY_KUBERNETES_NAMESPACE="classroom",
     )
@@ -44,7 +47,8 @@ def test_a_cluster_is_described_in_a_table_of_its_own(tmp_path: Path) -> None:
     )  # fmt: skip
     assert (site.entrance.gateway, site.entrance.middlewares) == (Gateway("public", "gateways"), "classroom")
     assert (site.entrance.guard_url, site.ephemeral_storage) == ("http://deploy:8084", 2**30)
-    assert loaded.policy.extended == {"nvidia.com/gpu": 2}
+    assert (loaded.policy.extended, loaded.policy.placement) == ({"nvidia.com/gpu": 2}, {"node-selector"})
+    assert site.node_lost_seconds == 30
 
 
 @pytest.mark.parametrize(
@@ -57,6 +61,8 @@ def test_a_cluster_is_described_in_a_table_of_its_own(tmp_path: Path) -> None:
         ("ephemeral-storage = 'much'", "[deploy.kubernetes] ephemeral-storage: an amount of memory is"),
         ("extended-resources = {gpu = 1}", "[deploy.kubernetes] extended-resources: 'gpu' is no extended"),
         ("ingress-controller = 'caddy'", "[deploy.kubernetes] ingress-controller: Input should be 'traefik'"),
+        ("template-placement = ['node']", "[deploy.kubernetes] template-placement: Input should be 'node-selector'"),
+        ("node-lost-seconds = -1", "[deploy.kubernetes] node-lost-seconds: Input should be greater than or equal to 0"),
         ("guard-url = 'deploy:8084'", "[deploy.kubernetes] guard-url: the guard's address must begin with http"),
         ("gateway = 'a/b/c'", "[deploy.kubernetes] gateway: 'a/b/c' is no name of an object"),
         (
@@ -81,6 +87,27 @@ def test_somebody_must_reach_applications() -> None:
 def test_extended_resources_are_a_clusters_alone() -> None:
     cluster = KubernetesSettings(extended_resources={"nvidia.com/gpu": 2})
     assert DeploySettings(kubernetes=cluster).policy.extended == {}
+
+
+def test_all_of_a_placement_is_a_templates_to_say_unless_a_cluster_says_otherwise() -> None:
+    assert DeploySettings(backend="kubernetes").policy.placement == PLACEMENT
+    elsewhere = DeploySettings(kubernetes=KubernetesSettings(template_placement=[]))
+    assert elsewhere.policy.placement == PLACEMENT
+
+
+@pytest.mark.parametrize(
+    ("values", "most"),
+    [
+        ({"backend": "docker"}, None),
+        ({"backend": "docker", "disk": "5G"}, 40 * 10**9),
+        ({"backend": "docker", "disk": "5G", "max_disk": "2G"}, 5 * 10**9),
+        ({"backend": "kubernetes"}, 40 * 10**9),
+        ({"backend": "kubernetes", "kubernetes": KubernetesSettings(ephemeral_storage=None)}, 40 * 10**9),
+        ({"backend": "kubernetes", "kubernetes": KubernetesSettings(ephemeral_storage="100G")}, 100 * 10**9),
+    ],
+)
+def test_the_most_disk_is_what_can_be_held_to(values: dict[str, Any], most: int | None) -> None:
+    assert DeploySettings(**values).policy.max_disk == most
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from binder_deploy.backends.kubernetes.site import Entrance, Gateway, Shares, Si
 from binder_deploy.launches import Launch
 from binder_deploy.startup import Image
 from binder_protocol.errors import InvalidTemplate
-from binder_protocol.models import Access
+from binder_protocol.models import Access, Placement, Toleration
 from tests.support.launches import ID, a_launch
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -44,7 +44,11 @@ JUPYTER = a_launch(login=True)
 WHOLE = a_launch(
     command=("serve", "--at={base-path}", "{port}:{token}", "$(HOME) $$"), port=5000, labels={"course": "maths"},
     environment={"GREETING": "$(BINDER_TOKEN)", "PORT": "1", "BINDER_TOKEN": "mine"},
-    extended={"nvidia.com/gpu": 1}, strip_prefix=True,
+    extended={"nvidia.com/gpu": 1}, strip_prefix=True, disk=3 * 10**9,
+    placement=Placement(
+        node_selector={"accelerator": "a100"}, priority_class="course", pull_secrets=["course-login"],
+        tolerations=[Toleration(key="gpu", operator="Exists", effect="NoExecute", toleration_seconds=60)],
+    ),
 )  # fmt: skip
 PUBLIC = a_launch(access=Access.PUBLIC)
 

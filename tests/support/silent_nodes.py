@@ -1,0 +1,64 @@
+"""A node without a kubelet, and pods there that are told to run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from binder_client.client import Client
+from binder_deploy.backends.kubernetes.paths import collection, item
+from binder_protocol.models import Application
+from tests.support.eventually import eventually
+from tests.support.places import Place
+
+MINUTE = 60
+_TAINT = "binder-test"
+
+
+@dataclass(frozen=True)
+class SilentNode:
+    """It said once that it is ready, and never again. Only what asks for it runs there."""
+
+    place: Place
+    name: str
+
+    @property
+    def path(self) -> str:
+        return item("v1", "Node", None, self.name)
+
+    @property
+    def settings(self) -> dict[str, object]:
+        """Those of a deploy service whose applications run there."""
+        return {"node_selector": {_TAINT: self.name}, "tolerations": [{"key": _TAINT, "operator": "Exists"}]}
+
+    def launched(self, client: Client) -> Application:
+        """An application that the scheduler put there, deployed by what a kubelet would have told."""
+        asked = client.deploy.deploy("server")
+        pod = item("v1", "Pod", self.place.namespace, f"binder-{asked.id}")
+        eventually(lambda: self.place.pods() and self.place.pods()[0]["spec"].get("nodeName"), within=MINUTE)
+        running = {"name": "application", "ready": True, "state": {"running": {}}, "restartCount": 0}
+        running |= {"image": self.place.image, "imageID": self.place.image}
+        conditions = [{"type": each, "status": "True"} for each in ("PodScheduled", "Ready")]
+        started = {"phase": "Running", "conditions": conditions, "containerStatuses": [running]}
+        self.place.put_status(pod, {**started, "podIP": "192.0.2.1", "podIPs": [{"ip": "192.0.2.1"}]})
+        return client.deploy.wait("server", asked.id, timeout=MINUTE)
+
+
+@contextmanager
+def a_silent_node(place: Place) -> Iterator[SilentNode]:
+    """The node, as long as it is wanted."""
+    name = f"gone-{place.namespace}"
+    node = SilentNode(place, name)
+    taint = {"key": _TAINT, "value": name, "effect": "NoSchedule"}
+    meta = {"metadata": {"name": name, "labels": {_TAINT: name}}}
+    amounts = {"cpu": "8", "memory": "8Gi", "pods": "10", "ephemeral-storage": "100Gi"}
+    status = {"allocatable": amounts, "capacity": amounts, "conditions": [{"type": "Ready", "status": "True"}]}
+    place.api.create(
+        collection("v1", "Node"), {"apiVersion": "v1", "kind": "Node", **meta, "spec": {"taints": [taint]}}
+    )
+    try:
+        place.put_status(node.path, status)
+        yield node
+    finally:
+        place.api.delete(node.path)
