@@ -165,7 +165,10 @@ class DockerBackend:
                     containers.name(identity), stream=True, follow=follow, timestamps=True,
                     tail="all" if tail is None else tail,
                 )  # fmt: skip
-            except docker.errors.NotFound:
+            except docker.errors.APIError as error:
+                # 409: the container is just being removed.
+                if error.status_code not in (404, 409):
+                    raise
                 raise NoRecord(f"nothing is kept of what application {identity} printed") from None
         return DockerLines(stream)
 

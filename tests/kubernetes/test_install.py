@@ -93,7 +93,7 @@ def installed(
     with contextlib.ExitStack() as stack:
         url = stack.enter_context(postgres_server(node)).new()
         made = stack.enter_context(place(cluster, helm_program, home, url))
-        buildkit_image = cluster.image(buildkit.make_image(IMAGE))
+        buildkit_image = cluster.image(stack.enter_context(buildkit.made_image(IMAGE)))
         address = stack.enter_context(builder(cluster, buildkit_image, PLAIN.format(POD_REGISTRY)))
         building = {
             "images": "registry", "builders": [address], "registry": f"{POD_REGISTRY}/{made.namespace}",
