@@ -20,7 +20,7 @@ from binder_protocol.errors import (
     AtCapacity,
     Crashed,
     ImageNotFound,
-    InvalidTemplate,
+    LaunchFailed,
     NotListening,
     QuotaExceeded,
     Unschedulable,
@@ -331,6 +331,9 @@ def test_a_template_says_where_it_runs_and_how_much_disk_it_gets(deployed: Deplo
 def test_a_priority_class_that_is_not_there_is_the_templates_mistake(deployed: Deployed) -> None:
     placement = Placement(priority_class="not-there")
     deployed.place.templates.add("urgent", image=deployed.place.image, placement=placement)
-    with pytest.raises(InvalidTemplate, match="no PriorityClass with name not-there"):
+    with pytest.raises(LaunchFailed, match="no PriorityClass with name not-there"):
         deployed.launch("urgent")
+    (failed,) = deployed.client.deploy.status_all("urgent")
+    assert failed.failure is not None
+    assert failed.failure.type == "invalid-template"
     deployed.place.empty()
