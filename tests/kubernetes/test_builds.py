@@ -27,7 +27,7 @@ from tests.support.eventually import eventually
 from tests.support.git_server import GitServer, git_server
 from tests.support.raw_http import exchange
 
-pytestmark = [pytest.mark.kubernetes, pytest.mark.docker, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.kubernetes, pytest.mark.docker, pytest.mark.timeout(1_500)]
 
 REGISTRY = os.environ.get("TEST_POD_REGISTRY", Layout().registries["registry-pods"])
 """The cluster's registry, at an address that its pods reach, too."""

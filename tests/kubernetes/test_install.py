@@ -30,7 +30,10 @@ from tests.support.frontdoor import Door, answers, free_door, front_door
 from tests.support.installing import KEY, Installation, builder, client_command, place, suite_image, values
 from tests.support.postgres import postgres_server
 
-pytestmark = [pytest.mark.docker, pytest.mark.helm, pytest.mark.kubernetes, pytest.mark.postgres]
+# The first test waits for what has to be compiled.
+pytestmark = [
+    pytest.mark.docker, pytest.mark.helm, pytest.mark.kubernetes, pytest.mark.postgres, pytest.mark.timeout(1_500),
+]  # fmt: skip
 
 REPLACED_SECONDS = 15
 POD_REGISTRY = os.environ.get("TEST_POD_REGISTRY", Layout().registries["registry-pods"])

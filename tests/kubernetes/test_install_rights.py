@@ -23,7 +23,7 @@ from tests.support.cluster import Cluster
 from tests.support.eventually import eventually
 from tests.support.launches import a_launch
 
-pytestmark = [pytest.mark.helm, pytest.mark.kubernetes]
+pytestmark = [pytest.mark.helm, pytest.mark.kubernetes, pytest.mark.timeout(1_500)]
 
 ROOT = Path(__file__).parents[2]
 NEEDS = needs(Site(suite="s"))

@@ -21,7 +21,7 @@ from binder_deploy.settings import DeploySettings
 from binder_protocol.service.settings import load_settings
 from tests.support.cluster import Cluster
 
-pytestmark = [pytest.mark.helm, pytest.mark.kubernetes]
+pytestmark = [pytest.mark.helm, pytest.mark.kubernetes, pytest.mark.timeout(1_500)]
 
 ROOT = Path(__file__).parents[2]
 SERVER = ("--set", "database=server")

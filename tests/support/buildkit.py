@@ -74,3 +74,7 @@ def _make(base: str) -> None:
             [*words, f"--build-context=authorities={place / 'authorities'}", str(place)],
             check=True, capture_output=True, timeout=600,
         )  # fmt: skip
+
+
+if __name__ == "__main__":
+    print(programs())
