@@ -10,11 +10,11 @@ from typing import Any
 
 from docker.errors import ImageNotFound, NotFound
 
+from binder_build.archives import files_in
 from binder_build.engine import Engine
 from binder_protocol.errors import EngineError
 
 _CHUNK = 2**20
-_MANY = 1_000_000
 
 
 class ImageFiles:
@@ -36,13 +36,7 @@ class ImageFiles:
             return
         try:
             with tarfile.open(fileobj=_Stream(chunks), mode="r|") as archive:
-                for count, member in enumerate(archive):
-                    archive.members = []  # type: ignore[attr-defined]  # it remembers all of them, for nobody
-                    if count > _MANY:
-                        raise EngineError("the image has too many files to be read")
-                    if member.isfile() and member.size <= limit and wanted(member.name):
-                        file = archive.extractfile(member)
-                        yield member.name, b"" if file is None else file.read()
+                yield from files_in(archive, wanted, limit)
         except tarfile.TarError as error:
             raise EngineError("the engine broke off while files of the image were read") from error
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from binder_build.archives import files_in
 from binder_build.process import DeadlinePassed, follow
 from binder_build.progress import clean
 from binder_protocol.errors import EngineError
@@ -16,7 +17,6 @@ from binder_protocol.errors import EngineError
 _SECONDS = 300.0
 _MAX_ARCHIVE = 4 * 2**30
 _MAX_WORDS = 65_536
-_MANY = 1_000_000
 _ABSENT = "no such file or directory", "not found"
 
 
@@ -42,13 +42,7 @@ class RemoteFiles:
                 return
             try:
                 with tarfile.open(archive, mode="r|") as files:
-                    for count, member in enumerate(files):
-                        files.members = []  # type: ignore[attr-defined]  # it remembers all of them, for nobody
-                        if count > _MANY:
-                            raise EngineError("the image has too many files to be read")
-                        if member.isfile() and member.size <= limit and wanted(member.name):
-                            file = files.extractfile(member)
-                            yield member.name, b"" if file is None else file.read()
+                    yield from files_in(files, wanted, limit)
             except tarfile.TarError as error:
                 raise EngineError("the builder broke off while files of the image were read") from error
 

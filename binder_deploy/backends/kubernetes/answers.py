@@ -7,6 +7,9 @@ from typing import Any
 
 from binder_protocol.errors import BinderError, EngineError, InvalidTemplate, LaunchFailed, QuotaExceeded
 
+NOT_FOUND, CONFLICT = 404, 409
+"""Codes of refusals that are no failures where something is there already, or gone."""
+
 _WORDS = 500
 _ADMISSION = "admission webhook"
 _NO_PRIORITY_CLASS = "no PriorityClass with name"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 
-from binder_deploy.backends.kubernetes.answers import Denied, why_not_launched
+from binder_deploy.backends.kubernetes.answers import CONFLICT, NOT_FOUND, Denied, why_not_launched
 from binder_deploy.backends.kubernetes.cluster import Cluster, Json
 from binder_deploy.backends.kubernetes.objects import Objects, owned
 from binder_deploy.backends.kubernetes.paths import collection, item
@@ -13,7 +13,6 @@ from binder_protocol.errors import BinderError, EngineError
 
 _MANAGER = "binder"
 _TRIES = 3
-_NOT_FOUND, _CONFLICT = 404, 409
 
 
 class Maker:
@@ -49,7 +48,7 @@ class Maker:
             try:
                 self._cluster.create(_collection_of(each), each)
             except Denied as error:
-                if error.code != _CONFLICT:
+                if error.code != CONFLICT:
                     raise why_not_launched(error) from error
 
     def _make_pod(self, identity: str, pod: Json) -> tuple[str, bool]:
@@ -58,7 +57,7 @@ class Maker:
             try:
                 return str(self._cluster.create(_collection_of(pod), pod)["metadata"]["uid"]), True
             except Denied as error:
-                if error.code != _CONFLICT:
+                if error.code != CONFLICT:
                     raise why_not_launched(error) from error
             there = self._pods.look(identity)
             if there is not None and not there.leaving:
@@ -73,7 +72,7 @@ class Maker:
                 self._cluster.create(_collection_of(part), part)
                 return
             except Denied as error:
-                if error.code != _CONFLICT:
+                if error.code != CONFLICT:
                     raise why_not_launched(error) from error
             if self._owns(uid, _path_of(part)):
                 return
@@ -86,7 +85,7 @@ class Maker:
         try:
             there = self._cluster.get(path)["metadata"]
         except Denied as error:
-            if error.code != _NOT_FOUND:
+            if error.code != NOT_FOUND:
                 raise
             return False
         if uid in [each.get("uid") for each in there.get("ownerReferences") or []]:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from binder_deploy.backends import Instance, State
 from binder_deploy.backends.kubernetes import objects
-from binder_deploy.backends.kubernetes.answers import Denied
+from binder_deploy.backends.kubernetes.answers import NOT_FOUND, Denied
 from binder_deploy.backends.kubernetes.cluster import Cluster
 from binder_deploy.backends.kubernetes.informer import Informer
 from binder_deploy.backends.kubernetes.output import KubernetesEndings
@@ -19,7 +19,6 @@ from binder_protocol.errors import Crashed, EngineError, Evicted
 _SEEN_SECONDS = 5.0
 _GONE_SECONDS = 30.0
 _MOST_TAKEN = 1_000
-_NOT_FOUND = 404
 
 
 class Pods:
@@ -69,7 +68,7 @@ class Pods:
         try:
             found = self._cluster.get(self._path(identity))
         except Denied as error:
-            if error.code == _NOT_FOUND:
+            if error.code == NOT_FOUND:
                 return None
             raise
         mine = (found["metadata"].get("labels") or {}).get(objects.INSTANCE) == self._site.suite

@@ -5,14 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from binder_deploy.backends.kubernetes import objects
-from binder_deploy.backends.kubernetes.answers import Denied
+from binder_deploy.backends.kubernetes.answers import NOT_FOUND, Denied
 from binder_deploy.backends.kubernetes.cluster import Cluster, Json
 from binder_deploy.backends.kubernetes.informer import Informer
 from binder_deploy.backends.kubernetes.paths import collection, item
 from binder_deploy.backends.kubernetes.site import Site
 from binder_deploy.startup import APPLICATION
-
-_NOT_FOUND = 404
 
 
 @dataclass(frozen=True)
@@ -49,7 +47,7 @@ class Spaces:
         try:
             found = self._cluster.get(path)["metadata"]
         except Denied as error:
-            if error.code != _NOT_FOUND:
+            if error.code != NOT_FOUND:
                 raise
             return
         mine = (found.get("labels") or {}).get(objects.INSTANCE) == self._site.suite
