@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from hashlib import sha256
 
 from binder_protocol.errors import InvalidRepository, SourceTooLarge
 
@@ -18,7 +19,10 @@ class Submodule:
 
 
 class Listing:
-    """Takes the output of `git ls-tree -r -z -l` piece by piece; `files`, `bytes` and `submodules` add up."""
+    """Takes the output of `git ls-tree -r -z -l` piece by piece; `files`, `bytes` and `submodules` add up.
+
+    `contents` says of each file by its path what git keeps for it, and `attributes` how it is written out.
+    """
 
     def __init__(self, max_files: int, max_bytes: int) -> None:
         self._max_files = max_files
@@ -27,6 +31,8 @@ class Listing:
         self.files = 0
         self.bytes = 0
         self.submodules: list[Submodule] = []
+        self.contents: dict[str, bytes] = {}
+        self.attributes = sha256()
 
     def feed(self, chunk: bytes) -> None:
         """Raises `SourceTooLarge` or `InvalidRepository` as soon as a limit is passed."""
@@ -43,6 +49,10 @@ class Listing:
             raise InvalidRepository(f"the repository holds a path of more than {MAX_PATH} bytes or {MAX_DEPTH} levels")
         if kind == b"commit":
             self.submodules.append(Submodule(path.decode("utf-8", "surrogateescape"), commit.decode()))
+        else:
+            self.contents[path.decode("utf-8", "surrogateescape")] = bytes.fromhex(commit.decode())
+        if path.endswith(b".gitattributes"):
+            self.attributes.update(entry)
         self.files += 1
         self.bytes += int(size) if size != b"-" else 0
         if self.files > self._max_files:

@@ -31,6 +31,7 @@ from binder_build.log_archive import LogArchive
 from binder_build.metrics import BuildMetrics
 from binder_build.network import BuildNetwork
 from binder_build.pipeline import Adapters, Limits
+from binder_build.places import Places
 from binder_build.planner import Planner
 from binder_build.recipes import Recipes
 from binder_build.repository import Repository
@@ -115,7 +116,7 @@ def build_app(settings: BuildSettings) -> FastAPI:
         FinishedImages(images, documents, cache=settings.build_cache, push_seconds=settings.push_seconds),
         collection,
         templates,
-        work,
+        Places(work),
         settings.registry,
         limits,
     )

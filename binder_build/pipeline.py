@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property, partial
-from pathlib import Path
 
 from binder_build.build_secrets import BuildSecrets
 from binder_build.builder import BuildLimits
 from binder_build.collection import Collection
 from binder_build.credential_store import CredentialStore
-from binder_build.dates import bounded, date_files
+from binder_build.dates import bounded, common_date, date_files
 from binder_build.documents import Documents
 from binder_build.environment_images import EnvironmentImages, Render, Workbench
 from binder_build.finished_images import FinishedImages, Work
 from binder_build.image_store import BuiltImage, ImageStore
 from binder_build.job import Job
+from binder_build.places import Places
 from binder_build.recipes import Recipes
 from binder_build.recorder import Recorder
 from binder_build.records import Attempt
@@ -47,7 +46,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class Adapters:
-    """What attempts are made with. `work` is for their files, `registry` where images are pushed to, if anywhere."""
+    """What attempts are made with. `places` are for their files, `registry` where images are pushed to, if anywhere."""
 
     store: AttemptStore
     documents: Documents
@@ -59,7 +58,7 @@ class Adapters:
     finishing: FinishedImages
     collection: Collection
     templates: Templates
-    work: Path
+    places: Places
     registry: str | None
     limits: Limits
 
@@ -74,7 +73,7 @@ class Pipeline:
         self._job = job
         self._recorder = recorder
         self._repository = parse_repository(request.repository, request.ref, request.subdir)
-        self._files = adapters.work / f"{job.attempt.name}-{job.attempt.number}"
+        self._files = adapters.places.take(job.attempt.name, job.attempt.number)
 
     @property
     def _attempt(self) -> Attempt:
@@ -94,7 +93,7 @@ class Pipeline:
 
     def clean(self) -> None:
         """Removes the attempt's files: seconds for a repository of very many, and nobody has to wait for that."""
-        shutil.rmtree(self._files, ignore_errors=True)
+        self._adapters.places.clear(self._files)
 
     def _resolve(self) -> Revision:
         if self._attempt.revision is not None:
@@ -135,7 +134,8 @@ class Pipeline:
                 cancel=self._job.cancel,
                 on_note=self._recorder.note,
             )
-            date_files(checkout.path, bounded(checkout.committed_at))
+            date = common_date(bounded(checkout.committed_at), checkout.files)
+            date_files(checkout.path, date, checkout.contents, self._adapters.places.key)
             return checkout
 
     def _plan(self, checkout: Checkout, revision: Revision) -> Recipe:

@@ -8,9 +8,9 @@ import shutil
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urljoin
 
@@ -59,13 +59,17 @@ class FetchLimits:
 
 @dataclass(frozen=True, slots=True)
 class Checkout:
-    """A commit's files at `path`, without `.git`. `committed_at` is in Unix seconds."""
+    """A commit's files at `path`, without `.git`. `committed_at` is in Unix seconds.
+
+    `contents` has for each file something that is another for other contents.
+    """
 
     path: Path
     commit: str
     committed_at: int
     files: int
     bytes: int
+    contents: Mapping[str, bytes] = field(default_factory=dict, repr=False)
 
 
 class Source:
@@ -132,7 +136,7 @@ class Source:
                     committed_at = job.fetch(repository, revision.commit, into, depth=0)
                 except DeadlinePassed:
                     raise BuildTimeout(f"fetching the repository took longer than {limits.seconds:.0f} s") from None
-            return Checkout(into, revision.commit, committed_at, job.files, job.bytes)
+            return Checkout(into, revision.commit, committed_at, job.files, job.bytes, job.contents)
         except BaseException:
             shutil.rmtree(into, ignore_errors=True)
             raise
@@ -169,9 +173,10 @@ class _Fetch:
         self._count = 0
         self.files = 0
         self.bytes = 0
+        self.contents: dict[str, bytes] = {}
 
-    def fetch(self, repository: Repository, commit: str, into: Path, *, depth: int) -> int:
-        """Fetches one commit into the empty directory `into`; the time of the commit."""
+    def fetch(self, repository: Repository, commit: str, into: Path, *, depth: int, below: str = "") -> int:
+        """Fetches one commit into the empty directory `into`, which is `below` the repository; the commit's time."""
         store = self._session.private / f"store-{self._count}"
         self._count += 1
         git = f"--git-dir={store}"
@@ -182,6 +187,8 @@ class _Fetch:
         self._session.local(git, "ls-tree", "-r", "-z", "-l", "--full-tree", commit, on_output=listing.feed)
         self.files += listing.files
         self.bytes += listing.bytes
+        written = listing.attributes.digest()
+        self.contents |= {f"{below}{path}": each + written for path, each in listing.contents.items()}
         self._check_room(listing.bytes)
         try:
             self._session.local(git, f"--work-tree={into}", "checkout", "--quiet", "--force", "--detach", commit, "--")
@@ -189,7 +196,7 @@ class _Fetch:
             raise InvalidRepository("the repository's files can't be written to this disk as they are") from failure
         time_text = self._session.local(git, "show", "--no-patch", "--format=%ct", commit, "--").split()
         if listing.submodules:
-            self._submodules(repository, commit, into, git, listing.submodules, depth)
+            self._submodules(repository, commit, into, git, listing.submodules, depth, below)
         shutil.rmtree(store, ignore_errors=True)
         return int(time_text[-1])
 
@@ -214,7 +221,7 @@ class _Fetch:
             raise RefNotFound(f"the repository has no commit {commit[:12]}") from None
 
     def _submodules(
-        self, repository: Repository, commit: str, into: Path, git: str, found: list[Submodule], depth: int
+        self, repository: Repository, commit: str, into: Path, git: str, found: list[Submodule], depth: int, below: str
     ) -> None:
         if not self._with_submodules:
             self._note(f"{len(found)} submodules are left empty; the option `submodules` has them fetched")
@@ -234,7 +241,8 @@ class _Fetch:
                 address = urls[submodule.path]
                 if address.startswith(("./", "../")):
                     address = urljoin(f"{repository.url}/", address)
-                self.fetch(parse_repository(address), submodule.commit, place, depth=depth + 1)
+                inside = f"{below}{submodule.path}/"
+                self.fetch(parse_repository(address), submodule.commit, place, depth=depth + 1, below=inside)
             except BinderError as error:
                 message = f"submodule {submodule.path}: {error.message}"
                 raise type(error)(message, suggestions=error.suggestions, details=error.details) from None
