@@ -25,7 +25,8 @@ from binder_build.network import BuildNetwork
 from binder_build.process import DeadlinePassed, follow
 from binder_build.progress import Event, Note, Progress, Records, squeezed
 from binder_build.step_disk import StepDisk
-from binder_plan.dockerfile import ENVIRONMENT_STAGE, REPOSITORY_CONTEXT, copy_lines
+from binder_plan.dockerfile import ENVIRONMENT_STAGE, LARGE_FOLDERS_CONTEXT, REPOSITORY_CONTEXT, copy_lines
+from binder_plan.large_folders import LARGE_FOLDERS
 from binder_plan.recipe import Kind, Recipe, Run, Step, Write
 from binder_protocol.errors import BuildTimeout, NoSpace
 
@@ -281,8 +282,10 @@ def _contexts(network: Mapping[str, Path], job: BuildJob) -> dict[str, str]:
     """The named contexts of a build; one that has the name of a stage takes its place."""
     environment = {ENVIRONMENT_STAGE: f"docker-image://{job.environment}"} if job.environment else {}
     root = {REPOSITORY_CONTEXT: str(job.context)} if job.recipe.context else {}
+    apart = job.recipe.large_folders and job.target is None
+    large = {LARGE_FOLDERS_CONTEXT: str(job.context / LARGE_FOLDERS)} if apart else {}
     base = {job.recipe.base.reference.removesuffix(":latest"): f"docker-image://{job.base}"} if job.base else {}
-    return {name: str(place) for name, place in network.items()} | base | environment | root
+    return {name: str(place) for name, place in network.items()} | base | environment | root | large
 
 
 def titles(recipe: Recipe, environment: str | None = None, base: str | None = None) -> dict[str, str]:

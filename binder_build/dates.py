@@ -1,8 +1,8 @@
 """The dates of a checkout's files: that of their commit, whenever they were fetched.
 
 Builders are sent the files whose size or date isn't that of the file they got before at the same path. So a date says
-in its nanoseconds, which no layer keeps, what the file holds; and a repository of very many files has one date a month,
-that not all of them are sent again for each commit.
+in its nanoseconds, which no layer keeps, what the file holds; and very many files have one date a month, lest all of
+them are sent again for each commit.
 """
 
 from __future__ import annotations

@@ -17,6 +17,7 @@ from binder_build.environment_images import EnvironmentImages, Render, Workbench
 from binder_build.finished_images import FinishedImages, Work
 from binder_build.image_store import BuiltImage, ImageStore
 from binder_build.job import Job
+from binder_build.large_folders import set_apart
 from binder_build.places import Places
 from binder_build.recipes import Recipes
 from binder_build.recorder import Recorder
@@ -168,6 +169,7 @@ class Pipeline:
             )
             render = self._render(checkout, revision)
             recipe, environment = self._adapters.environments.ensure(recipe, render, bench)
+            set_apart(bench.context, recipe.large_folders)
             work = Work(recipe, environment, reference, self._labels(revision), bounded(checkout.committed_at))
             image = self._adapters.finishing.build(work, bench, self._attempt)
             return recipe, image

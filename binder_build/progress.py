@@ -18,7 +18,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from binder_build.build_secrets import NOTHING_SECRET, Redactor
-from binder_plan.dockerfile import BASE_NAME, ENVIRONMENT_STAGE, NETWORK_CONTEXT
+from binder_plan.dockerfile import BASE_NAME, ENVIRONMENT_STAGE, LARGE_FOLDERS_CONTEXT, NETWORK_CONTEXT
 
 MAX_LINE = 4_000
 MAX_LINES_OF_STEP = 20_000
@@ -28,6 +28,7 @@ _MAX_NAME = 300
 _OWN_STEPS = (
     "[internal] ",
     f"[context {NETWORK_CONTEXT}] ",
+    f"[context {LARGE_FOLDERS_CONTEXT}] ",
     f"[context {ENVIRONMENT_STAGE}] load metadata ",
     f"[context {BASE_NAME}] load metadata ",
 )

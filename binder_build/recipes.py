@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-VERSION = 3
+VERSION = 4
 """To be raised whenever the same files would give another image than before."""
 
 

@@ -28,6 +28,7 @@ from binder_plan.recipe import (
 CA_BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
 NETWORK_CONTEXT = "binder-network"
 REPOSITORY_CONTEXT = "binder-repository"
+LARGE_FOLDERS_CONTEXT = "binder-large-folders"
 NPM_REGISTRY = "/run/binder-npm-registry"
 BASE_NAME = "binder-base"
 ENVIRONMENT_STAGE, AHEAD_STAGE = "environment", "ahead"
@@ -124,7 +125,8 @@ def _secret_mounts(step: Run, settings: PlanSettings) -> list[str]:
 
 def copy_lines(step: Copy) -> list[str]:
     """The instructions of a copy: one for each directory."""
-    owner = f"--chown={NB_UID}:{NB_UID}"
+    origin = f"--from={step.context} " if step.context else ""
+    owner = f"{origin}--chown={NB_UID}:{NB_UID}"
     by_directory: dict[str, list[str]] = {}
     for path in step.paths:
         by_directory.setdefault(posixpath.dirname(path), []).append(path)

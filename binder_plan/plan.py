@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from binder_plan.apt import apt_step, parse_apt
 from binder_plan.buildpacks import BUILDPACKS, Buildpack, Detection, Folder, Parts
-from binder_plan.dockerfile import Stages, environment_text, launch_lines, render_dockerfile
+from binder_plan.dockerfile import LARGE_FOLDERS_CONTEXT, Stages, environment_text, launch_lines, render_dockerfile
 from binder_plan.ignore import dockerignore, own_patterns
+from binder_plan.large_folders import LARGE_FOLDERS, large_folders
 from binder_plan.launch_files import Launching, launching
 from binder_plan.lfs import lfs_warnings
 from binder_plan.recipe import (
@@ -23,6 +24,7 @@ from binder_plan.recipe import (
     Kind,
     PlanSettings,
     Recipe,
+    Step,
 )
 from binder_plan.scripts import COMMON, Scripts, find_common, read_scripts
 from binder_plan.tree import Tree
@@ -85,6 +87,11 @@ def make_recipe(tree: Tree, base: Base, settings: PlanSettings, buildpacks: Sequ
     environment = _environment(tree, base, stages, settings)
     files = (*detection.files, *common, *started.files)
     patterns, unread = own_patterns(tree)
+    large: tuple[str, ...] = ()
+    if parts.dockerfile is None and settings.buildkit and not patterns:
+        large = large_folders(tree, [*files, *_copied(stages.environment)])
+        stages = _apart(stages, large)
+        patterns = [LARGE_FOLDERS] if large else []
     ignored = _ignored(folder, buildpack, files, (*parts.ignored, *started.ignored))
     warnings = (*parts.warnings, *started.warnings, *scripts.warnings, *unread)
     title = f"Binder, buildpack {buildpack.name}: {detection.reason}"
@@ -104,6 +111,7 @@ def make_recipe(tree: Tree, base: Base, settings: PlanSettings, buildpacks: Sequ
         versions=parts.versions,
         build_args=parts.build_args,
         context=parts.context,
+        large_folders=large,
         ignored=ignored,
         warnings=(*warnings, *_warnings(buildpack, ignored, settings), *lfs_warnings(tree)),
         labels=_labels(buildpack, base, environment, scripts),
@@ -159,7 +167,7 @@ def _environment(tree: Tree, base: Base, stages: Stages, settings: PlanSettings)
     text = environment_text(base, stages, settings)
     if not text:
         return None
-    copied = {path for step in stages.environment if isinstance(step, Copy) for path in step.paths}
+    copied = set(_copied(stages.environment))
     scope = [settings.cache_scope, *settings.indexes] if settings.private else ""
     facts = [_KEY_VERSION, base.id, text, scope, {path: tree.digest(path) for path in sorted(copied)}]
     return Environment(hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:32])
@@ -169,9 +177,20 @@ def _dockerignore(tree: Tree, own: list[str], stages: Stages | None, files: tupl
     """None leaves it to the builder, which knows .dockerignore alone. Without `stages`, a Dockerfile of its own."""
     if stages is None:
         return "\n".join([*own, ""]) if tree.is_file(".containerignore") or tree.is_file(".dockerignore") else None
-    steps = (*stages.environment, *stages.contents)
-    copied = [path for step in steps if isinstance(step, Copy) for path in step.paths if path != "."]
+    copied = [path for path in _copied((*stages.environment, *stages.contents)) if path != "."]
     return dockerignore(own, [*copied, *files])
+
+
+def _copied(steps: Iterable[Step]) -> list[str]:
+    return [path for step in steps if isinstance(step, Copy) for path in step.paths]
+
+
+def _apart(stages: Stages, large: tuple[str, ...]) -> Stages:
+    """The stages with a step for large folders, ahead of the rest of the contents."""
+    if not large:
+        return stages
+    first = Copy(Kind.CONTENTS, "copy large folders", (".",), LARGE_FOLDERS_CONTEXT)
+    return replace(stages, contents=(first, *stages.contents))
 
 
 def _ignored(

@@ -41,11 +41,15 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Copy:
-    """Files of the repository, put at the same paths below `REPO_DIR`; `.` is all of them."""
+    """Files of the repository, put at the same paths below `REPO_DIR`; `.` is all of them.
+
+    `context`: the named context that holds them, where that isn't the build's own.
+    """
 
     kind: Kind
     title: str
     paths: tuple[str, ...]
+    context: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +205,8 @@ class Recipe:
 
     `wheels_only`: it installs no package that must be built first; where one must be, a recipe with the setting
     `sources` can. `context`: the directory of the tree whose files the Dockerfile copies, where that isn't the root;
-    the root is then the context named binder-repository. `versions` are those that were chosen, by what they are of.
+    the root is then the context named binder-repository. `large_folders` are at its root, and in a layer of their own:
+    those of the context binder-large-folders. `versions` are those that were chosen, by what they are of.
     """
 
     buildpack: str
@@ -220,6 +225,7 @@ class Recipe:
     warnings: tuple[str, ...] = ()
     labels: dict[str, str] = field(default_factory=dict)
     context: str = ""
+    large_folders: tuple[str, ...] = ()
     details: dict[str, Any] = field(default_factory=dict)
 
     def plan(
