@@ -11,6 +11,7 @@ from pathlib import Path
 from binder_build.builder import Builder
 from binder_build.builder_pool import BuilderPool
 from binder_build.builder_watch import watched
+from binder_build.buildx import buildx_command
 from binder_build.engine import Engine
 from binder_build.environment_images import ENVIRONMENTS
 from binder_build.image_store import ImageStore
@@ -48,7 +49,12 @@ def chosen_images(settings: BuildSettings, work: Path, network: BuildNetwork) ->
     if settings.images == "registry" and settings.registry is not None:
         return _in_registry(settings, settings.registry, work, network)
     images = Images(
-        work, host=settings.docker_host, builder=settings.builder, network=network, parallel=settings.workers
+        work,
+        host=settings.docker_host,
+        builder=settings.builder,
+        buildx=buildx_command(),
+        network=network,
+        parallel=settings.workers,
     )
     return ChosenImages(images, ENVIRONMENTS, settings.registry, (Closing(images.close),))
 

@@ -87,7 +87,7 @@ def environment_steps(wanted: Wanted, title: str, settings: PlanSettings) -> tup
     else:
         # An old Python can't run it: then bytecode is compiled when it is needed.
         compiled = f"[ ! -x {PREFIX}/bin/python ] || {finish(PREFIX)} || true"
-        steps.append(Run(Kind.DEPENDENCIES, "compile bytecode, note versions", compiled))
+        steps.append(Run(Kind.DEPENDENCIES, "compile bytecode, note versions", compiled, alone=True))
     return tuple(steps)
 
 

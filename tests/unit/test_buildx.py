@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from binder_build.buildx import Buildx, Output
+from binder_build.buildx import Buildx, Output, buildx_command
 
 CACHE = "registry.example.org/cache/own:cache"
 
@@ -47,3 +47,14 @@ def test_an_image_for_a_registry_is_pushed_by_the_builder() -> None:
     assert not {"--load", "--tag"} & {*words}
     words = run(builder="remote", output=Output.PLAIN_REGISTRY).arguments()
     assert words[words.index("--output") + 1] == "type=image,name=binder/own:1,push=true,registry.insecure=true"
+
+
+def test_the_plugin_itself_is_run_where_it_is_found(tmp_path: Path) -> None:
+    missing, folder = tmp_path / "missing", tmp_path / "plugins"
+    assert buildx_command([missing]) == ("docker", "buildx")
+    folder.mkdir()
+    program = folder / "docker-buildx"
+    program.write_text("")
+    assert buildx_command([missing, folder]) == ("docker", "buildx")
+    program.chmod(0o755)
+    assert buildx_command([missing, folder]) == (str(program),)

@@ -40,10 +40,7 @@ RUN --mount=type=bind,from=tool-rattler,source=/tmp/binder-rattler,target=/tmp/b
     export SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt REQUESTS_CA_BUNDLE=/etc/ssl/certs/ca-certificates.crt PIP_CERT=/etc/ssl/certs/ca-certificates.crt NODE_EXTRA_CA_CERTS=/etc/ssl/certs/ca-certificates.crt; rm -f /srv/conda/envs/notebook && mkdir /srv/conda/envs/notebook && PYTHONPATH=/tmp/binder-rattler /opt/binder/env/bin/python /tmp/binder-conda/conda.py /tmp/binder-conda/request.json /srv/conda/envs/notebook /tmp/conda-cache
 
 # compile bytecode, note versions
-RUN --mount=type=bind,from=binder-network,source=ca.crt,target=/etc/ssl/certs/ca-certificates.crt \
-    --mount=type=bind,from=binder-network,source=pip.conf,target=/etc/pip.conf \
-    --mount=type=bind,from=binder-network,source=uv.toml,target=/etc/uv/uv.toml \
-    export SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt REQUESTS_CA_BUNDLE=/etc/ssl/certs/ca-certificates.crt PIP_CERT=/etc/ssl/certs/ca-certificates.crt NODE_EXTRA_CA_CERTS=/etc/ssl/certs/ca-certificates.crt; [ ! -x /srv/conda/envs/notebook/bin/python ] || /srv/conda/envs/notebook/bin/python /opt/binder/libexec/finish.py /srv/conda/envs/notebook || true
+RUN [ ! -x /srv/conda/envs/notebook/bin/python ] || /srv/conda/envs/notebook/bin/python /opt/binder/libexec/finish.py /srv/conda/envs/notebook || true
 
 FROM environment
 
