@@ -76,7 +76,7 @@ HOSTILE = {
 
 @pytest.fixture(scope="module")
 def suite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Suite]:
-    limits = {"memory": "300M", "pids": PIDS, "build_seconds": 15, "workers": WORKERS}
+    limits = {"memory": "300M", "pids": PIDS, "build_seconds": 20, "workers": WORKERS}
     with build_suite(tmp_path_factory.mktemp("home"), **limits) as suite:
         yield suite
 
