@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 
 from binder_build.build_secrets import BuildSecrets
@@ -137,7 +137,7 @@ class Pipeline:
             )
             date = common_date(bounded(checkout.committed_at), checkout.files)
             date_files(checkout.path, date, checkout.contents, self._adapters.places.key)
-            return checkout
+            return replace(checkout, contents={})  # of very many files it is large, and it has served
 
     def _plan(self, checkout: Checkout, revision: Revision) -> Recipe:
         with self._recorder.phase(BuildPhase.PLANNING, self._limits.plan_seconds):

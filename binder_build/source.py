@@ -32,6 +32,7 @@ from binder_protocol.errors import (
 )
 
 Note = Callable[[str], None]
+Contents = Mapping[str, bytes]
 
 _MAX_SUBMODULES, _MAX_SUBMODULE_DEPTH = 50, 3
 _SHORT_COMMIT = re.compile(r"[0-9a-f]{4,39}")
@@ -69,7 +70,7 @@ class Checkout:
     committed_at: int
     files: int
     bytes: int
-    contents: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    contents: Contents = field(default_factory=dict, repr=False)
 
 
 class Source:
