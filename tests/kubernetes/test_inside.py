@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 import httpx2
 import pytest
 import websocket
+import yaml
 
 from binder_client.client import Client
 from binder_deploy.probe import PAGE_HEADER
@@ -120,7 +121,7 @@ def here(door: Controller, builder: str) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def inside(node: Inside) -> Iterator[Inside]:
+def inside(node: Inside) -> Inside:
     """The page, from its first line to its last."""
     images, keys, values, install = blocks("kubernetes-install.md", "From an empty cluster to a launched repository")
     assert [each.language for each in (images, keys, values, install)] == ["sh", "sh", "yaml", "sh"]
@@ -148,7 +149,7 @@ def inside(node: Inside) -> Iterator[Inside]:
     }
     node.image = node.cluster.image(IMAGE)
     (node.folder / "launched").write_text(typed(install.changed(changed), node.environ, 400))
-    yield node
+    return node
 
 
 def test_the_page_leads_from_an_empty_cluster_to_a_launched_repository(inside: Inside) -> None:
@@ -241,7 +242,9 @@ def test_from_inside_an_application_there_is_the_internet_and_nothing_else(
 def test_from_inside_binders_own_pods_there_is_what_each_needs(
     inside: Inside, addresses: Targets, bystander: str
 ) -> None:
-    registry, deploy, health = (f"binder-{name}:{port}" for name, port in (("registry", 8083), ("deploy", 8084), ("health", 8086)))
+    registry, deploy, health = (
+        f"binder-{name}:{port}" for name, port in (("registry", 8083), ("deploy", 8084), ("health", 8086))
+    )
     api, kubelet = "kubernetes.default.svc.cluster.local:443", f"{LAYOUT.address}:10250"
     door = urlsplit(inside.door.url).netloc
     other = f"{pod_address(inside, bystander, 'bystander')}:8888"
@@ -271,3 +274,59 @@ def test_a_gateway_lets_in_as_an_ingress_does(inside: Inside) -> None:
         assert httpx2.get(f"{place}?{token}").status_code == 200
         assert httpx2.get(place).headers[PAGE_HEADER] == "no-entry"
         client.deploy.stop("by-gateway", application.id)
+
+
+@pytest.fixture
+def volumes(inside: Inside) -> Iterator[None]:
+    """A volume for each claim, of this node's disk, as a StorageClass would bring."""
+    made = []
+    for name in ("registry", "build", "deploy", "health"):
+        place = inside.folder / "volumes" / name
+        place.mkdir(parents=True)
+        shutil.chown(place, 1000, 1000)
+        claim = {"namespace": "binder", "name": f"binder-{name}"}
+        spec = {
+            "capacity": {"storage": "20Gi"}, "accessModes": ["ReadWriteOnce"], "claimRef": claim,
+            "hostPath": {"path": str(place)},
+        }  # fmt: skip
+        meta = {"name": f"binder-test-{name}"}
+        made.append({"apiVersion": "v1", "kind": "PersistentVolume", "metadata": meta, "spec": spec})
+    given = json.dumps({"apiVersion": "v1", "kind": "List", "items": made})
+    inside.folder.chmod(0o755)
+    inside.kubectl("create", "--filename=-", given=given)
+    try:
+        yield
+    finally:
+        inside.kubectl("delete", "--filename=-", "--wait=false", given=given)
+
+
+@pytest.mark.usefixtures("volumes")
+def test_kustomize_installs_it_too(inside: Inside) -> None:
+    typed("helm uninstall binder --namespace binder --wait", inside.environ)
+    eventually(lambda: not inside.kubectl("get", "pods", "-n=binder", "-o=name"), within=60, what="an empty namespace")
+    overlay = inside.folder / "overlay"
+    overlay.mkdir()
+    (base,) = (each for each in blocks("kubernetes-install.md", "With kustomize") if each.language == "yaml")
+    text = yaml.safe_load((ROOT / "kubernetes" / "config.yaml").read_text())["data"]["binder.toml"]
+    for old, new in {
+        "http://localhost:8080": inside.door.url,
+        '"guard-url" =': f'"ingress-class" = "{CLASS}", "dns" = ["{LAYOUT.address}/32"], "guard-url" =',
+        "[build]": f'[build]\nimages = "registry"\nregistry = "{POD_REGISTRY}/binder"\nregistry-tls = false\n'
+        f'base-image = "{POD_REGISTRY}/binder-base:1"\nbuilders = ["tcp://buildkitd.binder-builders:1234"]',
+    }.items():
+        assert old in text
+        text = text.replace(old, new)
+    told = base.changed(
+        {
+            "../binder/kubernetes": os.path.relpath(ROOT / "kubernetes", overlay.resolve()),
+            "registry.example.org": POD_REGISTRY,
+            "          …": "".join(f"          {line}\n" for line in text.splitlines()).rstrip(),
+        }
+    )
+    (overlay / "kustomization.yaml").write_text(told)
+    typed(f"kubectl apply --kustomize {overlay}", inside.environ)
+    for name in ("registry", "deploy", "health"):
+        inside.kubectl("-n=binder", "rollout", "status", f"deployment/binder-{name}", "--timeout=90s", within=100)
+    with inside.client() as client:
+        application = inside.launch(client, "by-kustomize")
+        assert httpx2.get(application.location or "").status_code == 200
