@@ -31,7 +31,7 @@ from tests.support.cluster import Cluster
 from tests.support.controller import CLASS, GATEWAY, Controller, controller
 from tests.support.deploying import IMAGE, SERVER, python
 from tests.support.eventually import eventually
-from tests.support.page import ROOT, blocks, typed
+from tests.support.page import ROOT, blocks, programs, typed
 from tests.support.targets import Targets, answering, targets
 
 # The first test waits for what has to be compiled.
@@ -79,13 +79,9 @@ def node(cluster: Cluster, helm_program: str, tmp_path_factory: pytest.TempPathF
     if cluster.kubeconfig != LAYOUT.kubeconfig:
         pytest.skip("what is on another cluster stays as it is: docs/kubernetes-install.md names its namespaces")
     home = tmp_path_factory.mktemp("inside")
-    programs = home / "bin"
-    programs.mkdir()
-    (programs / "helm").symlink_to(helm_program)
-    kubectl = programs / "kubectl"
-    kubectl.write_text(f'#!/bin/sh\nexec {" ".join(cluster.program)} "$@"\n')
-    kubectl.chmod(0o755)
-    path = f"{programs}:{Path(sys.executable).parent}:{os.environ['PATH']}"
+    found = programs(cluster, home)
+    (found / "helm").symlink_to(helm_program)
+    path = f"{found}:{Path(sys.executable).parent}:{os.environ['PATH']}"
     environ = {
         "PATH": path,
         "HOME": str(home),

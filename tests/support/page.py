@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.support.cluster import Cluster
+
 ROOT = Path(__file__).parents[2]
 _BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
@@ -33,6 +35,16 @@ def blocks(page: str, heading: str) -> list[Block]:
     """Those of a section, in their order."""
     section = (ROOT / "docs" / page).read_text().partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
     return [Block(language, text) for language, text in _BLOCK.findall(section)]
+
+
+def programs(cluster: Cluster, home: Path) -> Path:
+    """A directory with the `kubectl` of that cluster, for a shell's PATH."""
+    made = home / "bin"
+    made.mkdir()
+    kubectl = made / "kubectl"
+    kubectl.write_text(f'#!/bin/sh\nexec {" ".join(cluster.program)} "$@"\n')
+    kubectl.chmod(0o755)
+    return made
 
 
 def typed(text: str, environ: Mapping[str, str], within: float = 300) -> str:
