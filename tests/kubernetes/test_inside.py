@@ -100,11 +100,10 @@ def node(cluster: Cluster, helm_program: str, tmp_path_factory: pytest.TempPathF
             cluster.kubectl(*words)
 
 
-def here(door: Controller, builder: str) -> dict[str, Any]:
+def here(builder: str) -> dict[str, Any]:
     """What is another on this cluster: no TLS, no volumes, no BuildKit to be pulled, little room."""
     return {
         "storage": {"kind": "emptyDir"},
-        "frontDoor": {"metricsUrl": door.metrics_url},
         "build": {"settings": {"registry-tls": False, "builder-image": builder, "min-free-bytes": 0}},
         "deploy": {
             "settings": {
@@ -136,7 +135,7 @@ def inside(node: Inside) -> Inside:
     )
     with buildkit.made_image(IMAGE) as name:
         builder = POD_REGISTRY + node.cluster.image(name).removeprefix(node.cluster.registry)
-    (node.folder / "here.json").write_text(json.dumps(here(node.door, builder)))
+    (node.folder / "here.json").write_text(json.dumps(here(builder)))
     files = f"--values {node.folder}/values.yaml --values {node.folder}/here.json"
     changed = {
         "--values values.yaml": files,
@@ -306,7 +305,7 @@ def test_kustomize_installs_it_too(inside: Inside) -> None:
     text = yaml.safe_load((ROOT / "kubernetes" / "config.yaml").read_text())["data"]["binder.toml"]
     for old, new in {
         "http://localhost:8080": inside.door.url,
-        '"guard-url" =': f'"ingress-class" = "{CLASS}", "dns" = ["{LAYOUT.address}/32"], "guard-url" =',
+        '"guard-url" =': f'"ingress-class" = "{CLASS}", "ingress-url" = "http://traefik.traefik", "dns" = ["{LAYOUT.address}/32"], "guard-url" =',
         "[build]": f'[build]\nimages = "registry"\nregistry = "{POD_REGISTRY}/binder"\nregistry-tls = false\n'
         f'base-image = "{POD_REGISTRY}/binder-base:1"\nbuilders = ["tcp://buildkitd.binder-builders:1234"]',
     }.items():

@@ -27,6 +27,7 @@ _REPOSITORY = "binder-test-traefik"
 _RIGHTS = "docs/content/reference/dynamic-configuration/kubernetes-{}-rbac.yml"
 _DEFINITIONS = "docs/content/reference/dynamic-configuration/kubernetes-crd-definition-v1.yml"
 _PORTS = {"web": 8000, "metrics": 9100}
+_SERVICE_PORTS = {"web": 80, "metrics": 9100}
 _ARGUMENTS = (
     *(f"--entrypoints.{name}.address=:{port}" for name, port in _PORTS.items()),
     "--global.checknewversion=false", "--global.sendanonymoususage=false", "--log.level=INFO",
@@ -40,11 +41,10 @@ _ARGUMENTS = (
 
 @dataclass(frozen=True)
 class Controller:
-    """It runs in `namespace`; people come in at `url`, on the node. `metrics_url` is for pods."""
+    """It runs in `namespace`, as the Service `traefik`; people come in at `url`, on the node."""
 
     namespace: str
     url: str
-    metrics_url: str
 
 
 @contextmanager
@@ -59,7 +59,7 @@ def controller(cluster: Cluster, namespace: str, node: str, *more: str) -> Itera
         here = f"--namespace={namespace}"
         cluster.kubectl(here, "rollout", "status", "deployment/traefik", "--timeout=90s", within=100)
         port = cluster.kubectl(here, "get", "service", "traefik", "--output=jsonpath={.spec.ports[0].nodePort}")
-        yield Controller(namespace, f"http://{node}:{port}", f"http://traefik.{namespace}.svc:9100/metrics")
+        yield Controller(namespace, f"http://{node}:{port}")
     finally:
         cluster.kubectl("delete", "namespace", namespace, "--ignore-not-found", "--wait=false")
         cluster.kubectl("delete", "--ignore-not-found", "--filename=-", given=given, within=120)
@@ -84,7 +84,7 @@ def _installation(namespace: str, image: str, more: tuple[str, ...]) -> list[dic
         "securityContext": {"runAsUser": 1000, "runAsNonRoot": True}, "containers": [container],
     }  # fmt: skip
     deployment = {"selector": {"matchLabels": labels}, "template": {"metadata": {"labels": labels}, "spec": pod}}
-    ports = [{"name": name, "port": port, "targetPort": name} for name, port in _PORTS.items()]
+    ports = [{"name": name, "port": port, "targetPort": name} for name, port in _SERVICE_PORTS.items()]
     service = {"type": "NodePort", "selector": labels, "ports": ports}
     return [
         {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": meta},

@@ -46,7 +46,7 @@ to:
 
 {{- define "binder.door.ports" -}}
 {{- $ports := list -}}
-{{- $urls := list .Values.publicUrl .Values.frontDoor.metricsUrl (index .Values.deploy.settings "front-door-url") -}}
+{{- $urls := list .Values.publicUrl .Values.frontDoor.url .Values.frontDoor.metricsUrl (index .Values.deploy.settings "front-door-url") -}}
 {{- range $url := compact $urls -}}
 {{- $parts := urlParse $url -}}
 {{- $given := regexFind "[0-9]+$" (regexFind ":[0-9]+$" $parts.host) -}}
