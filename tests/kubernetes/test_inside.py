@@ -1,154 +1,44 @@
-"""Binder in a cluster as docs/kubernetes-install.md tells people to install it, word for word where that can be, with
-an ingress controller in the cluster, and its network's policies enforced.
-"""
+"""Binder installed in a cluster as its page says: an ingress controller in the cluster, and policies that hold."""
 
 from __future__ import annotations
 
 import contextlib
 import json
-import os
-import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 import httpx2
 import pytest
 import websocket
-import yaml
 
-from binder_client.client import Client
 from binder_deploy.probe import PAGE_HEADER
-from binder_protocol.models import Access, Application, TemplateSpec
-from tests.cluster.enforcement import enforced
-from tests.cluster.layout import Layout
-from tests.support import buildkit
+from binder_protocol.models import Access
 from tests.support.cluster import Cluster
-from tests.support.controller import CLASS, GATEWAY, Controller, controller
-from tests.support.deploying import IMAGE, SERVER, python
+from tests.support.controller import GATEWAY
+from tests.support.deploying import SERVER, python
 from tests.support.eventually import eventually
-from tests.support.page import ROOT, blocks, programs, typed
+from tests.support.inside import LAYOUT, POD_REGISTRY, Inside, empty, install, overlay, volumes
+from tests.support.page import typed
 from tests.support.targets import Targets, answering, targets
 
 # The first test waits for what has to be compiled.
 pytestmark = [pytest.mark.docker, pytest.mark.helm, pytest.mark.kubernetes, pytest.mark.timeout(1_500)]
 
-LAYOUT = Layout()
-NAMESPACES = ("binder", "binder-applications", "binder-builders")
-POD_REGISTRY = LAYOUT.registries["registry-pods"]
-CA = Path("/etc/ssl/certs/ca-certificates.crt")
-REPOSITORY = "http://binder-health:8086/binder/health-check.git"
 ECHO = (Path(__file__).parents[1] / "docker" / "echo_server.py").read_text()
 
 
-@dataclass
-class Inside:
-    """What runs, and how people speak to it: by these variables of a shell, or a client."""
-
-    cluster: Cluster
-    door: Controller
-    environ: dict[str, str]
-    folder: Path
-    image: str = ""
-
-    def key(self) -> str:
-        found = self.cluster.kubectl("get", "secret", "binder-keys", "-n=binder", "-o=jsonpath={.data.api-key}")
-        return typed(f"echo {found} | base64 --decode", self.environ)
-
-    def client(self) -> Client:
-        """Through the front door, as people."""
-        return Client(self.door.url, self.key())
-
-    def launch(self, client: Client, name: str, **values: Any) -> Application:
-        """Launches a template of these values, and waits until it answers."""
-        given = {"image": self.image, "command": python(SERVER), **values}
-        client.registry.register(TemplateSpec(name=name, **given))
-        return client.deploy.wait(name, client.deploy.deploy(name).id, timeout=90)
-
-    def kubectl(self, *words: str, **more: Any) -> str:
-        return self.cluster.kubectl(*words, **more)
-
-
 @pytest.fixture(scope="module")
-def node(cluster: Cluster, helm_program: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Inside]:
-    """A cluster with an ingress controller, whose policies hold, and a shell beside it."""
+def inside(cluster: Cluster, helm_program: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Inside]:
     if cluster.kubeconfig != LAYOUT.kubeconfig:
         pytest.skip("what is on another cluster stays as it is: docs/kubernetes-install.md names its namespaces")
-    home = tmp_path_factory.mktemp("inside")
-    found = programs(cluster, home)
-    (found / "helm").symlink_to(helm_program)
-    path = f"{found}:{Path(sys.executable).parent}:{os.environ['PATH']}"
-    environ = {
-        "PATH": path,
-        "HOME": str(home),
-        "KUBECONFIG": str(cluster.kubeconfig),
-        "BINDER_HOME": str(home / ".binder"),
-    }
-    with enforced(LAYOUT), controller(cluster, "traefik", LAYOUT.address) as door:
-        try:
-            yield Inside(cluster, door, environ, home)
-        finally:
-            for name in NAMESPACES:
-                with contextlib.suppress(subprocess.CalledProcessError):
-                    cluster.kubectl("delete", "pods", "--all", "--force", "--grace-period=0", f"--namespace={name}")
-            cluster.kubectl("delete", "namespace", *NAMESPACES, "--ignore-not-found", within=120)
-            words = ("delete", "clusterroles,clusterrolebindings", "--selector=app.kubernetes.io/part-of=binder")
-            cluster.kubectl(*words)
-
-
-def here(builder: str) -> dict[str, Any]:
-    """What is another on this cluster: no TLS, no volumes, no BuildKit to be pulled, little room."""
-    return {
-        "storage": {"kind": "emptyDir"},
-        "build": {"settings": {"registry-tls": False, "builder-image": builder, "min-free-bytes": 0}},
-        "deploy": {
-            "settings": {
-                "reconcile-every": 1, "memory": "256M", "cpu": "0.2",
-                "kubernetes": {"dns": [f"{LAYOUT.address}/32"]},
-            }
-        },
-        "health": {"settings": {"delay": 3600}},
-    }  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def inside(node: Inside) -> Inside:
-    """The page, from its first line to its last."""
-    images, keys, values, install = blocks("kubernetes-install.md", "From an empty cluster to a launched repository")
-    assert [each.language for each in (images, keys, values, install)] == ["sh", "sh", "yaml", "sh"]
-    registry = {"registry.example.org": node.cluster.registry}
-    behind_a_proxy = {"docker buildx build ": f"docker buildx build --secret id=ca,src={CA} "} if CA.exists() else {}
-    typed(images.changed({**registry, **behind_a_proxy}), node.environ | {"HOME": os.environ["HOME"]}, 900)
-    typed(keys.changed({}), node.environ)
-    (node.folder / "values.yaml").write_text(
-        values.changed(
-            {
-                "registry.example.org": POD_REGISTRY,
-                "https://binder.example.org": node.door.url,
-                ", host: binder.example.org, tlsSecret: binder-certificate": "",
-            }
-        )
-    )
-    with buildkit.made_image(IMAGE) as name:
-        builder = POD_REGISTRY + node.cluster.image(name).removeprefix(node.cluster.registry)
-    (node.folder / "here.json").write_text(json.dumps(here(builder)))
-    files = f"--values {node.folder}/values.yaml --values {node.folder}/here.json"
-    changed = {
-        "--values values.yaml": files,
-        "https://binder.example.org": node.door.url,
-        "https://github.com/binder-examples/requirements": f"{REPOSITORY} --json",
-    }
-    node.image = node.cluster.image(IMAGE)
-    (node.folder / "launched").write_text(typed(install.changed(changed), node.environ, 400))
-    return node
+    with empty(cluster, helm_program, tmp_path_factory.mktemp("inside")) as made:
+        made.told = install(made)
+        yield made
 
 
 def test_the_page_leads_from_an_empty_cluster_to_a_launched_repository(inside: Inside) -> None:
-    said = (inside.folder / "launched").read_text()
+    said = inside.told
     application = json.loads(said[said.index("{") :])
     assert httpx2.get(application["location"], follow_redirects=True, timeout=10).status_code == 200
 
@@ -271,57 +161,13 @@ def test_a_gateway_lets_in_as_an_ingress_does(inside: Inside) -> None:
         client.deploy.stop("by-gateway", application.id)
 
 
-@pytest.fixture
-def volumes(inside: Inside) -> Iterator[None]:
-    """A volume for each claim, of this node's disk, as a StorageClass would bring."""
-    made = []
-    for name in ("registry", "build", "deploy", "health"):
-        place = inside.folder / "volumes" / name
-        place.mkdir(parents=True)
-        shutil.chown(place, 1000, 1000)
-        claim = {"namespace": "binder", "name": f"binder-{name}"}
-        spec = {
-            "capacity": {"storage": "20Gi"}, "accessModes": ["ReadWriteOnce"], "claimRef": claim,
-            "hostPath": {"path": str(place)},
-        }  # fmt: skip
-        meta = {"name": f"binder-test-{name}"}
-        made.append({"apiVersion": "v1", "kind": "PersistentVolume", "metadata": meta, "spec": spec})
-    given = json.dumps({"apiVersion": "v1", "kind": "List", "items": made})
-    inside.folder.chmod(0o755)
-    inside.kubectl("create", "--filename=-", given=given)
-    try:
-        yield
-    finally:
-        inside.kubectl("delete", "--filename=-", "--wait=false", given=given)
-
-
-@pytest.mark.usefixtures("volumes")
 def test_kustomize_installs_it_too(inside: Inside) -> None:
     typed("helm uninstall binder --namespace binder --wait", inside.environ)
     eventually(lambda: not inside.kubectl("get", "pods", "-n=binder", "-o=name"), within=60, what="an empty namespace")
-    overlay = inside.folder / "overlay"
-    overlay.mkdir()
-    (base,) = (each for each in blocks("kubernetes-install.md", "With kustomize") if each.language == "yaml")
-    text = yaml.safe_load((ROOT / "kubernetes" / "config.yaml").read_text())["data"]["binder.toml"]
-    for old, new in {
-        "http://localhost:8080": inside.door.url,
-        '"guard-url" =': f'"ingress-class" = "{CLASS}", "ingress-url" = "http://traefik.traefik", "dns" = ["{LAYOUT.address}/32"], "guard-url" =',
-        "[build]": f'[build]\nimages = "registry"\nregistry = "{POD_REGISTRY}/binder"\nregistry-tls = false\n'
-        f'base-image = "{POD_REGISTRY}/binder-base:1"\nbuilders = ["tcp://buildkitd.binder-builders:1234"]',
-    }.items():
-        assert old in text
-        text = text.replace(old, new)
-    told = base.changed(
-        {
-            "../binder/kubernetes": os.path.relpath(ROOT / "kubernetes", overlay.resolve()),
-            "registry.example.org": POD_REGISTRY,
-            "          …": "".join(f"          {line}\n" for line in text.splitlines()).rstrip(),
-        }
-    )
-    (overlay / "kustomization.yaml").write_text(told)
-    typed(f"kubectl apply --kustomize {overlay}", inside.environ)
-    for name in ("registry", "deploy", "health"):
-        inside.kubectl("-n=binder", "rollout", "status", f"deployment/binder-{name}", "--timeout=90s", within=100)
-    with inside.client() as client:
-        application = inside.launch(client, "by-kustomize")
-        assert httpx2.get(application.location or "").status_code == 200
+    with volumes(inside):
+        typed(f"kubectl apply --kustomize {overlay(inside)}", inside.environ)
+        for name in ("registry", "deploy", "health"):
+            inside.kubectl("-n=binder", "rollout", "status", f"deployment/binder-{name}", "--timeout=90s", within=100)
+        with inside.client() as client:
+            application = inside.launch(client, "by-kustomize")
+            assert httpx2.get(application.location or "").status_code == 200
