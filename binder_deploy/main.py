@@ -182,6 +182,8 @@ def make_readiness(settings: DeploySettings, backend: Backend) -> Readiness:
         given = settings.kubernetes
         ours = given.ingress_controller == "traefik" and given.middlewares_namespace is None
         probe = Probe(settings.front_door_url, settings.start_timeout) if ours else None
+        if not ours and given.ingress_url is not None:
+            probe = Probe(given.ingress_url, settings.start_timeout, host=given.ingress_host)
         return Told(backend, settings.start_timeout, probe)
     return Probe(settings.front_door_url if settings.backend == "docker" else None, settings.start_timeout)
 

@@ -32,10 +32,13 @@ Pause = Callable[[float], bool]
 
 
 class Probe:
-    """`front_door` is Traefik's URL; without one an application is asked at its own address."""
+    """`front_door` is Traefik's URL; without one an application is asked at its own address. `host` is the name that
+    routes are for, where they are for one.
+    """
 
-    def __init__(self, front_door: str | None, timeout: float) -> None:
+    def __init__(self, front_door: str | None, timeout: float, host: str | None = None) -> None:
         self.front_door = front_door
+        self.host = host
         self.timeout = timeout
         self._lock = threading.Lock()
         self._waiting = 0
@@ -72,6 +75,8 @@ class Probe:
         try:
             path = prefix + launch.base_path.rstrip("/") + launch.health_path
             headers = {"Authorization": f"token {launch.secret}"} if launch.secret else {}
+            if self.host is not None:
+                headers["Host"] = self.host
             connection.request("GET", path, headers=headers)
             response = connection.getresponse()  # its body is left unread: it may have no end
         except (OSError, http.client.HTTPException) as error:

@@ -8,7 +8,7 @@ import sys
 import time
 from pathlib import Path
 
-from tests.cluster.binary import binary, build, kwok
+from tests.cluster.binary import binary, build, enforcer, kwok
 from tests.cluster.down import down
 from tests.cluster.layout import Layout
 from tests.cluster.up import Cluster
@@ -25,8 +25,8 @@ def main() -> None:
         print(layout.kubeconfig)
         return
     if given.verb == "build":
-        # The second is wanted by few: the first is not to wait for it.
-        done = f"built {build()} and {kwok().build()}"
+        # The others are wanted by few: the first is not to wait for them.
+        done = f"built {build()}, {enforcer().build()} and {kwok().build()}"
     elif given.verb == "up":
         Cluster(layout, build()).up(fresh=given.fresh)
         done = f"up; export KUBECONFIG={layout.kubeconfig}"

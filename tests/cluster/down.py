@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 
 from tests.cluster import machine
+from tests.cluster.enforcement import ENFORCER
 from tests.cluster.layout import Layout
 from tests.cluster.processes import Processes
 
@@ -20,6 +21,7 @@ def down(layout: Layout, binary: Path, *, remove: bool = False) -> None:
     processes.stop("kubelet")
     if processes.alive("containerd"):
         _call(binary, "cri", str(layout.socket), "remove-all")
+    processes.stop(ENFORCER)  # with its rules
     processes.stop("coredns")
     processes.stop("proxy")
     rules = layout.conf / "proxy.yaml"

@@ -125,6 +125,8 @@ def test_the_api_server_takes_every_object(
         ("settings.api-key=secret", "settings"),
         ("storage.kind=hostPath", "name a directory of the node"),
         ("publicUrl=somewhere", "publicUrl"),
+        ("networkPolicies.egress.apiServer.ports={0}", "ports"),
+        ("networkPolicies.egress.database.networks={db.example}", "networks"),
     ],
 )
 def test_values_that_can_not_work_are_refused(render: Callable[..., list[Object]], values: str, words: str) -> None:
@@ -207,3 +209,48 @@ def test_the_settings_that_are_rendered_are_settings(
 
 def test_no_key_is_in_what_is_rendered(render: Callable[..., list[Object]]) -> None:
     assert of_kind(render(*SERVER), "Secret") == []
+
+
+def egress(objects: list[Object]) -> dict[str, list[Object]]:
+    """The rules of what each service reaches."""
+    policies = of_kind(objects, "NetworkPolicy")
+    return {each["metadata"]["name"]: each["spec"]["egress"] for each in policies}
+
+
+def networks(rules: list[Object], port: int) -> list[Object]:
+    """The blocks of addresses that rules of that port open."""
+    opened = [rule for rule in rules if any(each["port"] == port for each in rule.get("ports", []))]
+    return [peer["ipBlock"] for rule in opened for peer in rule.get("to", []) if "ipBlock" in peer]
+
+
+def test_no_service_reaches_where_clouds_tell_machines_of_themselves(render: Callable[..., list[Object]]) -> None:
+    rules = egress(render(*SERVER))
+    opened = [peer["ipBlock"] for each in rules.values() for rule in each for peer in rule.get("to", [])
+              if "ipBlock" in peer]  # fmt: skip
+    assert {each["cidr"] for each in opened} == {"0.0.0.0/0", "::/0"}
+    for each in opened:
+        assert each["except"] == (["169.254.0.0/16"] if "." in each["cidr"] else ["fd00:ec2::254/128", "fe80::/10"])
+
+
+def test_the_registry_reaches_names_and_its_database_alone(render: Callable[..., list[Object]]) -> None:
+    assert len(egress(render())["binder-registry"]) == 1
+    given = "networkPolicies.egress.database.networks={10.1.0.5/32},networkPolicies.egress.database.port=6432"
+    names, database = egress(render(*SERVER, "--set", given))["binder-registry"]
+    assert {each["port"] for each in names["ports"]} == {53}
+    assert database == {"ports": [{"port": 6432}], "to": [{"ipBlock": {"cidr": "10.1.0.5/32"}}]}
+
+
+def test_the_api_server_and_the_front_door_are_where_the_values_say(render: Callable[..., list[Object]]) -> None:
+    given = "networkPolicies.egress.apiServer.networks={10.1.0.1/32},publicUrl=https://b.example:8443"
+    rules = egress(render("--set", given, "--set", "frontDoor.metricsUrl=http://traefik.traefik:9100/metrics"))
+    assert networks(rules["binder-deploy"], 6443) == [{"cidr": "10.1.0.1/32"}]
+    for name in ("binder-deploy", "binder-health"):
+        assert len(networks(rules[name], 8443)) == len(networks(rules[name], 9100)) == 2
+    assert networks(rules["binder-health"], 6443) == []
+    assert networks(egress(render("--set", "publicUrl=https://b.example"))["binder-health"], 443)
+
+
+def test_policies_of_what_services_reach_can_be_left_out(render: Callable[..., list[Object]]) -> None:
+    policies = of_kind(render("--set", "networkPolicies.egress.enabled=false"), "NetworkPolicy")
+    assert {tuple(each["spec"]["policyTypes"]) for each in policies} == {("Ingress",)}
+    assert not any("egress" in each["spec"] for each in policies)

@@ -67,6 +67,7 @@ class KubernetesSettings(BaseModel):
     gateway_listener: Name | None = None
     middlewares_namespace: Label | None = None
     guard_url: str | None = None
+    ingress_url: str | None = None
 
     network_policy: bool = True
     reached_from: list[str] = []
@@ -132,6 +133,13 @@ class KubernetesSettings(BaseModel):
     def _is_url(cls, url: str | None) -> str | None:
         if url is not None and not url.startswith(("http://", "https://")):
             raise ValueError("the guard's address must begin with http:// or https://")
+        return None if url is None else url.rstrip("/")
+
+    @field_validator("ingress_url")
+    @classmethod
+    def _is_plain_url(cls, url: str | None) -> str | None:
+        if url is not None and not url.startswith("http://"):
+            raise ValueError("the ingress controller's address must begin with http://: it is asked within the cluster")
         return None if url is None else url.rstrip("/")
 
     @model_validator(mode="after")

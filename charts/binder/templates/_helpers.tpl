@@ -83,6 +83,7 @@ health: [/health]
 {{- $cluster := dict "namespace" .Values.deploy.namespace "ingress-controller" .Values.frontDoor.controller "reached-from" (list .Values.frontDoor.namespace $self) "guard-url" (printf "http://%s-deploy.%s.svc:8084" $name .Release.Namespace) -}}
 {{- with .Values.ingress.className }}{{ $_ := set $cluster "ingress-class" . }}{{ end -}}
 {{- with .Values.ingress.host }}{{ $_ := set $cluster "ingress-host" . }}{{ end -}}
+{{- with .Values.frontDoor.url }}{{ $_ := set $cluster "ingress-url" . }}{{ end -}}
 {{- if eq (include "binder.middlewares" .) "true" }}{{ $_ := set $cluster "middlewares-namespace" (include "binder.middlewares.namespace" .) }}{{ end -}}
 {{- $own := dict "backend" "kubernetes" "instance" (printf "%s.%s" .Release.Namespace $name) "kubernetes" $cluster -}}
 {{- with .Values.frontDoor.metricsUrl }}{{ $_ := set $own "front-door-metrics-url" . }}{{ end -}}

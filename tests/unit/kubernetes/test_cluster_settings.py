@@ -63,6 +63,10 @@ def test_a_cluster_is_described_in_a_table_of_its_own(tmp_path: Path) -> None:
         ("ingress-controller = 'caddy'", "[deploy.kubernetes] ingress-controller: Input should be 'traefik'"),
         ("template-placement = ['node']", "[deploy.kubernetes] template-placement: Input should be 'node-selector'"),
         ("node-lost-seconds = -1", "[deploy.kubernetes] node-lost-seconds: Input should be greater than or equal to 0"),
+        (
+            "ingress-url = 'https://traefik'",
+            "[deploy.kubernetes] ingress-url: the ingress controller's address must begin",
+        ),
         ("guard-url = 'deploy:8084'", "[deploy.kubernetes] guard-url: the guard's address must begin with http"),
         ("gateway = 'a/b/c'", "[deploy.kubernetes] gateway: 'a/b/c' is no name of an object"),
         (
