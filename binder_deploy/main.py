@@ -83,6 +83,7 @@ def build_app(
     )  # fmt: skip
 
     def on_lead() -> None:
+        controller.begin()
         reconciling.wake()
         sampling.wake()
         preloads.take_up()
