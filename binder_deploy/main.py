@@ -65,7 +65,7 @@ def build_app(
     rules = Rules(settings.policy, settings.max_applications, settings.public_url if behind_front_door else None)
     claims = Claims(database) if database.shared else None
     applications = Applications(store, backend, templates, readiness, launches, rules, Waits(claims))
-    preloads = Preloads(store, backend, templates, loads)
+    preloads = Preloads(store, backend, templates, loads, settings.policy.placement)
     output = Output(applications, backend)
 
     sampler = Sampler(store, backend, FrontDoor(settings.front_door_metrics_url), every=settings.activity_every)

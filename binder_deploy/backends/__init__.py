@@ -15,7 +15,7 @@ from typing import Protocol
 
 from binder_deploy.launches import Launch
 from binder_protocol.errors import BinderError
-from binder_protocol.models import PreloadStatus
+from binder_protocol.models import Placement, PreloadStatus
 
 
 class State(StrEnum):
@@ -95,8 +95,8 @@ class Backend(Protocol):
     def endings(self) -> Endings:
         """The ids of instances that end from now on. A hint only: what is true is told by `instances`."""
 
-    def preload(self, image: str) -> None:
-        """Brings the image here; returns when it is. Raises ImageNotFound."""
+    def preload(self, image: str, placement: Placement | None = None) -> None:
+        """Brings the image to where such applications run; returns when it is there. Raises ImageNotFound."""
 
     def preloaded(self, image: str) -> Mapping[str, PreloadStatus]:
         """How far the preload of the image is on each node; empty where there is but this host."""

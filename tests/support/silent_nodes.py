@@ -28,21 +28,35 @@ class SilentNode:
         return item("v1", "Node", None, self.name)
 
     @property
+    def selector(self) -> dict[str, str]:
+        """What chooses it."""
+        return {_TAINT: self.name}
+
+    @property
+    def tolerations(self) -> list[dict[str, str]]:
+        """What bears its taint."""
+        return [{"key": _TAINT, "operator": "Exists"}]
+
+    @property
     def settings(self) -> dict[str, object]:
         """Those of a deploy service whose applications run there."""
-        return {"node_selector": {_TAINT: self.name}, "tolerations": [{"key": _TAINT, "operator": "Exists"}]}
+        return {"node_selector": self.selector, "tolerations": self.tolerations}
 
     def launched(self, client: Client) -> Application:
         """An application that the scheduler put there, deployed by what a kubelet would have told."""
         asked = client.deploy.deploy("server")
-        pod = item("v1", "Pod", self.place.namespace, f"binder-{asked.id}")
         eventually(lambda: self.place.pods() and self.place.pods()[0]["spec"].get("nodeName"), within=MINUTE)
-        running = {"name": "application", "ready": True, "state": {"running": {}}, "restartCount": 0}
-        running |= {"image": self.place.image, "imageID": self.place.image}
-        conditions = [{"type": each, "status": "True"} for each in ("PodScheduled", "Ready")]
-        started = {"phase": "Running", "conditions": conditions, "containerStatuses": [running]}
-        self.place.put_status(pod, {**started, "podIP": "192.0.2.1", "podIPs": [{"ip": "192.0.2.1"}]})
+        self.runs(f"binder-{asked.id}", "application")
         return client.deploy.wait("server", asked.id, timeout=MINUTE)
+
+    def runs(self, pod: str, container: str) -> None:
+        """Tells of a pod that it runs, as a kubelet would."""
+        running = {"name": container, "ready": True, "state": {"running": {}}, "restartCount": 0}
+        running |= {"image": self.place.image, "imageID": self.place.image}
+        conditions = [{"type": each, "status": "True"} for each in ("PodScheduled", "ContainersReady", "Ready")]
+        started = {"phase": "Running", "conditions": conditions, "containerStatuses": [running]}
+        address = {"podIP": "192.0.2.1", "podIPs": [{"ip": "192.0.2.1"}]}
+        self.place.put_status(item("v1", "Pod", self.place.namespace, pod), {**started, **address})
 
 
 @contextmanager

@@ -21,7 +21,7 @@ from binder_deploy.backends.kubernetes.site import Site
 from binder_deploy.backends.kubernetes.spaces import Spaces
 from binder_deploy.launches import Launch
 from binder_protocol.errors import Crashed, ImageNotFound, InvalidTemplate, LaunchFailed, NoRecord, Unschedulable
-from binder_protocol.models import PreloadStatus
+from binder_protocol.models import Placement, PreloadStatus
 
 _PING_SECONDS = 5.0
 _LOOK_SECONDS = 10.0
@@ -96,9 +96,9 @@ class KubernetesBackend:
         """Waits until `wanted` says so of the application, as far as the watch tells, or the time is over."""
         self._pods.wait(identity, wanted, seconds)
 
-    def preload(self, image: str) -> None:
+    def preload(self, image: str, placement: Placement | None = None) -> None:
         _check_image(image)
-        self._preloader.preload(image)
+        self._preloader.preload(image, placement)
 
     def preloaded(self, image: str) -> Mapping[str, PreloadStatus]:
         return self._preloader.nodes(image)
