@@ -12,7 +12,7 @@ import structlog
 from binder_deploy.applications import Applications
 from binder_deploy.backends import Backend
 from binder_deploy.clocks import Clocks, Look, is_ahead, set_right
-from binder_deploy.reconciler import Action, Fail, Remove, Restart, Resume, Stop, View, decide, overdue
+from binder_deploy.reconciler import Action, Doubt, Fail, Remove, Restart, Resume, Stop, View, decide, overdue
 from binder_deploy.records import Record
 from binder_protocol.errors import Unavailable
 
@@ -133,6 +133,8 @@ class Controller:
                 self._applications.restart(identity)
             case Remove(identity):
                 self._backend.stop(identity)
+            case Doubt(identity, error):
+                self._applications.doubt(identity, error)
 
     def _forget(self, look: Look) -> None:
         if look.steady - self._forgot > _FORGET_SECONDS:

@@ -124,6 +124,17 @@ class Store:
                 ended=now if "ended" in row else record.ended,
             )  # fmt: skip
 
+    def note(self, identity: str, message: str, failure: Failure | None, *, now: datetime) -> bool:
+        """Keeps something about an application that stays deployed; False where it isn't."""
+        with self._database.session() as connection:
+            record = _find(connection, identity, turn=True)
+            if record is None or record.status is not ApplicationStatus.DEPLOYED:
+                return False
+            row = {"failure": _json(failure), "reason": None if failure is None else failure.message}
+            connection.execute(update(APPLICATIONS).where(APPLICATIONS.c.id == identity).values(**row))
+            _tell(connection, identity, record.status, message, record.created, now, failure)
+            return True
+
     def touch(self, moments: Mapping[str, datetime]) -> None:
         """Notes when applications were last active; a moment earlier than the known one changes nothing."""
         if not moments:

@@ -31,7 +31,8 @@ class Instance:
     """One application as it runs, or as it ended. `address`: host and port at which this process reaches it.
 
     `ready`: whether it answers, where the backend finds that out itself. `waiting`: why there is no place for it yet.
-    `failure`: why it will never run, or runs no more, where the backend knows more than an exit code.
+    `failure`: why it will never run, or runs no more, where the backend knows more than an exit code. `doubt`: why
+    nobody knows whether it still runs.
     """
 
     id: str
@@ -44,6 +45,7 @@ class Instance:
     ready: bool | None = None
     waiting: str | None = None
     failure: BinderError | None = field(default=None, compare=False)
+    doubt: BinderError | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)

@@ -267,18 +267,70 @@ def test_at_rest_the_api_server_is_hardly_asked(place: Place, way: ApiProxy) -> 
         first = len(watches())
         eventually(lambda: len(watches()) >= first + 2, within=MINUTE, every=0.5, what="two more watches")
         begin, end = watches()[first : first + 2]
-        # Between two watches, with a reconciler that passes twice a second: the look at what is allowed, and no more.
-        assert end - begin <= 3, way.requests[begin:end]
+        # Between two watches, with a reconciler that passes twice a second: looks at what is allowed, and at nodes.
+        assert end - begin <= 6, way.requests[begin:end]
         clean(place, client)
 
 
 @pytest.mark.timeout(300)
-def test_what_was_on_a_node_that_is_gone_was_evicted(place: Place, silent_node: SilentNode) -> None:
-    with place.service(kubernetes=silent_node.settings) as client:
+def test_what_was_on_a_node_that_is_gone_was_evicted(place: Place, silent_node: SilentNode, way: ApiProxy) -> None:
+    with place.service(kubernetes={**silent_node.settings, **through(way)}) as client:
         asked = silent_node.launched(client)
+        eventually(lambda: "kube-node-lease" in " ".join(way.requests), within=MINUTE, what="a look at the node")
         place.api.delete(silent_node.path)
+        place.api.delete(silent_node.lease)
+        doubted(client, asked)
         # The cluster itself takes up to a minute and a half to believe it.
         assert seen(client, asked, FAILED, within=3 * MINUTE).failure.type == "evicted"  # type: ignore[union-attr]
+        place.empty()
+
+
+def doubted(client: Client, asked: Application, within: float = MINUTE) -> None:
+    """It is told in time that nobody knows whether the application runs."""
+
+    def told() -> bool:
+        now = client.deploy.status(asked.template_name, asked.id)
+        assert now.status is DEPLOYED, now.failure
+        return now.failure is not None and now.failure.type == "node-silent"
+
+    eventually(told, within=within, every=0.2, what="an application on a silent node")
+
+
+@pytest.mark.timeout(300)
+def test_of_a_node_that_falls_silent_is_told_in_time_and_of_one_that_comes_back_as_well(
+    place: Place, silent_node: SilentNode
+) -> None:
+    with place.service(kubernetes=silent_node.settings) as client:
+        asked = silent_node.launched(client)
+        silent_node.beat()
+        doubted(client, asked)
+        silent_node.beat()
+
+        def known_again() -> bool:
+            now = client.deploy.status("server", asked.id)
+            return now.status is DEPLOYED and now.failure is None and now.reason is None
+
+        eventually(known_again, within=MINUTE, what="an application that is known to run")
+        told = [each.message for each in client.deploy.events("server", asked.id)]
+        assert ["not heard of" in each for each in told[-2:]] == [True, False]
+        client.deploy.stop("server", asked.id)
+        place.delete_pod(asked.id)
+        place.empty()
+
+
+@pytest.mark.timeout(300)
+def test_without_a_look_at_nodes_their_silence_is_told_when_the_cluster_believes_it(
+    place: Place, silent_node: SilentNode, tmp_path: Path
+) -> None:
+    account = place.account(NEEDS, tmp_path / "limited.kubeconfig")
+    settings = {**silent_node.settings, "kubeconfig": account, "node_lost_seconds": 30}
+    with place.service(kubernetes=settings) as client:
+        asked = silent_node.launched(client)
+        silent_node.beat()
+        # After 50 seconds of silence, and what the cluster takes to look around.
+        doubted(client, asked, within=1.5 * MINUTE)
+        client.deploy.stop("server", asked.id)
+        place.delete_pod(asked.id)
         place.empty()
 
 

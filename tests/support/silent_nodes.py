@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from binder_client.client import Client
 from binder_deploy.backends.kubernetes.paths import collection, item
@@ -13,12 +14,13 @@ from tests.support.eventually import eventually
 from tests.support.places import Place
 
 MINUTE = 60
+_LEASES = "coordination.k8s.io/v1"
 _TAINT = "binder-test"
 
 
 @dataclass(frozen=True)
 class SilentNode:
-    """It said once that it is ready, and never again. Only what asks for it runs there."""
+    """It says that it is ready when it is told to `beat`, and never by itself. Only what asks for it runs there."""
 
     place: Place
     name: str
@@ -41,6 +43,20 @@ class SilentNode:
     def settings(self) -> dict[str, object]:
         """Those of a deploy service whose applications run there."""
         return {"node_selector": self.selector, "tolerations": self.tolerations}
+
+    @property
+    def lease(self) -> str:
+        """Where a kubelet shows that it lives."""
+        return item(_LEASES, "Lease", "kube-node-lease", self.name)
+
+    def beat(self) -> None:
+        """Shows that it lives."""
+        now = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+        spec = {"holderIdentity": self.name, "leaseDurationSeconds": 40, "renewTime": now}
+        meta = {"name": self.name, "namespace": "kube-node-lease"}
+        self.place.api.apply(
+            self.lease, {"apiVersion": _LEASES, "kind": "Lease", "metadata": meta, "spec": spec}, "test"
+        )
 
     def launched(self, client: Client) -> Application:
         """An application that the scheduler put there, deployed by what a kubelet would have told."""
@@ -73,6 +89,8 @@ def a_silent_node(place: Place) -> Iterator[SilentNode]:
     )
     try:
         place.put_status(node.path, status)
+        node.beat()
         yield node
     finally:
         place.api.delete(node.path)
+        place.api.delete(node.lease)
