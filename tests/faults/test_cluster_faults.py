@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import http.client
+import secrets
+import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -16,8 +18,12 @@ from binder_deploy.backends.kubernetes.permissions import Need, needs
 from binder_deploy.backends.kubernetes.site import Site
 from binder_protocol.errors import LaunchFailed
 from binder_protocol.models import Application, ApplicationStatus, Failure
+from tests.cluster.binary import binary
+from tests.cluster.layout import Layout
+from tests.cluster.up import Cluster as OwnCluster
 from tests.support.apiproxy import ApiProxy
 from tests.support.cluster import Cluster
+from tests.support.deploying import DOCKER, IMAGE
 from tests.support.eventually import eventually
 from tests.support.places import Place, a_place
 from tests.support.silent_nodes import SilentNode, a_silent_node
@@ -115,6 +121,23 @@ def test_an_api_server_that_is_away_stops_nothing_and_loses_nothing(place: Place
         eventually(lambda: ready(place)[0] == 200, within=MINUTE)
         eventually(lambda: len(place.pods()) == 2, within=MINUTE, what="two applications")
         assert client.deploy.status("server", kept.id).status is DEPLOYED
+        clean(place, client)
+
+
+@pytest.mark.timeout(180)
+def test_an_api_server_that_is_killed_and_started_again_loses_nothing(place: Place, cluster: Cluster) -> None:
+    layout = Layout()
+    if cluster.kubeconfig != layout.kubeconfig:
+        pytest.skip("only the project's own cluster is disturbed")
+    with place.service(start_timeout=120) as client:
+        kept = client.deploy.deploy("server")
+        seen(client, kept, DEPLOYED)
+        launched = client.deploy.deploy("server")
+        OwnCluster(layout, binary()).restart("apiserver")
+        assert seen(client, launched, DEPLOYED).location is not None
+        assert client.deploy.status("server", kept.id).status is DEPLOYED
+        place.delete_pod(kept.id)
+        assert failed(client, kept).type == "crashed"
         clean(place, client)
 
 
@@ -235,6 +258,35 @@ def test_a_template_that_the_cluster_rejects_is_invalid(place: Place) -> None:
         asked = client.deploy.deploy("rejected")
         assert failed(client, asked).type in ("invalid-template", "image-not-found")
         place.empty()
+
+
+def test_an_image_that_disappears_fails_the_next_launch_and_leaves_what_runs(place: Place, cluster: Cluster) -> None:
+    if not Layout().socket.exists():
+        pytest.skip("images can be taken from a node of the project's own cluster alone")
+    place.templates.add("fleeting", image=fleeting(cluster))
+    with place.service() as client:
+        kept = client.deploy.deploy("fleeting")
+        seen(client, kept, DEPLOYED)
+        cluster.gone(place.templates.known["fleeting"].image)
+        asked = client.deploy.deploy("fleeting")
+        failure = failed(client, asked)
+        assert failure.type == "image-not-found"
+        assert failure.suggestions
+        assert client.deploy.status("fleeting", kept.id).status is DEPLOYED
+        assert place.answer(kept.id) == 200
+        left = [f"binder-{kept.id}"]
+        eventually(lambda: [each["metadata"]["name"] for each in place.pods()] == left, what="what ran alone")
+        clean(place, client)
+
+
+def fleeting(cluster: Cluster) -> str:
+    """An image with a name of its own."""
+    name = f"fleeting-{secrets.token_hex(4)}:1"
+    subprocess.run(["docker", "-H", DOCKER, "tag", IMAGE, name], check=True, timeout=60)
+    try:
+        return cluster.image(name)
+    finally:
+        subprocess.run(["docker", "-H", DOCKER, "rmi", name], capture_output=True, check=True, timeout=60)
 
 
 def test_two_services_at_once_launch_everything_once_and_leave_nothing(place: Place) -> None:
