@@ -15,7 +15,7 @@ import socket
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -28,6 +28,7 @@ IDLE_SECONDS = 2
 """After which Traefik closes a connection that it doesn't use; written into its configuration."""
 
 _MARGIN_SECONDS = 1
+_AHEAD = timedelta(minutes=1)
 _COUNTER = re.compile(r'^traefik_router_requests_total\{[^}]*router="([^"]+)"[^}]*\} ([0-9.e+]+)$', re.MULTILINE)
 _ESTABLISHED = "01"
 _METRICS_BYTES = 64 * 2**20
@@ -99,7 +100,10 @@ def connected_to(table: str) -> set[Address]:
 
 
 def jupyter_activity(status: object, kernels: object, now: datetime) -> datetime | None:
-    """The last activity of a Jupyter server: `now` while a kernel computes. Both are what its API answered."""
+    """The last activity of a Jupyter server: `now` while a kernel computes. Both are what its API answered.
+
+    Of an activity that is yet to come, because the clock was set back, nobody knows when it was.
+    """
     if isinstance(kernels, list) and any(
         isinstance(each, dict) and each.get("execution_state") == "busy" for each in kernels
     ):
@@ -111,7 +115,8 @@ def jupyter_activity(status: object, kernels: object, now: datetime) -> datetime
         return None
     if moment is None:
         return None
-    return min(now, moment if moment.tzinfo else moment.replace(tzinfo=UTC))
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return None if moment > now + _AHEAD else min(now, moment)
 
 
 def addresses(host: str, port: int) -> list[str]:

@@ -145,6 +145,13 @@ class Applications:
         self.waits.wake(identity)
         self._remove_if_ended(identity)
 
+    def doubt(self, identity: str, error: BinderError | None) -> None:
+        """Keeps why nobody knows whether the application runs; with None, that it is known again to."""
+        failure = None if error is None else failure_of(error, step="run", lines=[])
+        message = "it is known again to run" if error is None else error.message
+        if self.store.note(identity, message, failure, now=_now()):
+            self.feed.tell(identity)
+
     def restart(self, identity: str) -> None:
         """Starts again what stopped with its engine; until it answers it has no location."""
         message = "it stopped with its engine and is started again"

@@ -107,7 +107,7 @@ def settle(template: Template, request: LaunchRequest, policy: Policy, *, identi
         pids=_within("pids", _first(each.pids for each in limits), policy.pids, policy.max_pids, "processes"),
         disk=_disk(limits, policy.max_disk),
         extended=_extended(limits, policy.extended),
-        placement=_placement(template.placement, policy.placement),
+        placement=permitted(template.placement, policy.placement),
         health_path=template.health_path,
         access=template.access,
         login=template.login,
@@ -157,7 +157,8 @@ def _disk(limits: Iterable[Limits], most: int | None) -> int | None:
     return _within("disk", asked, asked, most, "bytes")
 
 
-def _placement(asked: Placement, allowed: frozenset[str]) -> Placement:
+def permitted(asked: Placement, allowed: frozenset[str]) -> Placement:
+    """`asked`, where a template may say all that it says. Raises InvalidTemplate."""
     refused = sorted(name for name, value in asked.wire().items() if value and name not in allowed)
     if refused:
         raise InvalidTemplate(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import sys
 from datetime import timedelta
@@ -65,7 +66,7 @@ def build_app(
     rules = Rules(settings.policy, settings.max_applications, settings.public_url if behind_front_door else None)
     claims = Claims(database) if database.shared else None
     applications = Applications(store, backend, templates, readiness, launches, rules, Waits(claims))
-    preloads = Preloads(store, backend, templates, loads)
+    preloads = Preloads(store, backend, templates, loads, settings.policy.placement)
     output = Output(applications, backend)
 
     sampler = Sampler(store, backend, FrontDoor(settings.front_door_metrics_url), every=settings.activity_every)
@@ -83,6 +84,7 @@ def build_app(
     )  # fmt: skip
 
     def on_lead() -> None:
+        controller.begin()
         reconciling.wake()
         sampling.wake()
         preloads.take_up()
@@ -164,15 +166,16 @@ def _kubernetes(settings: DeploySettings) -> Backend:
         from binder_deploy.backends.kubernetes.cluster import Cluster
     except ModuleNotFoundError as error:
         raise ConfigError(f"there is no {error.name}: install binder[kubernetes] for backend = kubernetes") from error
-    from binder_deploy.backends.kubernetes.sites import site_of
+    from binder_deploy.backends.kubernetes.sites import kubeconfig_of, site_of
 
     given = settings.kubernetes
-    kubeconfig = None if given.kubeconfig is None else str(given.kubeconfig)
+    file = kubeconfig_of(given, os.environ)
+    cluster = Cluster(None if file is None else str(file), given.context)
     site = site_of(
         given, settings.instance or instance_id(settings.home), guard=settings.deploy_url,
         stop_seconds=settings.stop_timeout, reachable=settings.reachable,
     )  # fmt: skip
-    return KubernetesBackend(Cluster(kubeconfig, given.context), site, start_seconds=settings.pull_timeout)
+    return KubernetesBackend(cluster, site, start_seconds=settings.pull_timeout)
 
 
 def make_readiness(settings: DeploySettings, backend: Backend) -> Readiness:

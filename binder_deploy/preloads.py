@@ -4,31 +4,42 @@ from __future__ import annotations
 
 from binder_deploy.applications import Templates
 from binder_deploy.backends import Backend
+from binder_deploy.launches import PLACEMENT, permitted
 from binder_deploy.records import failure_of
 from binder_deploy.store import Store
 from binder_protocol.errors import BinderError, DoesNotExist
-from binder_protocol.models import Preload, PreloadStatus
+from binder_protocol.models import Placement, Preload, PreloadStatus
 from binder_protocol.service.work import WorkerPool
 
 
 class Preloads:
     """The last preload of each template is remembered, and goes on after the death of the service that did it."""
 
-    def __init__(self, store: Store, backend: Backend, templates: Templates, pool: WorkerPool) -> None:
+    def __init__(
+        self,
+        store: Store,
+        backend: Backend,
+        templates: Templates,
+        pool: WorkerPool,
+        placement: frozenset[str] = PLACEMENT,
+    ) -> None:
+        """`placement`: what of its place a template may say."""
         self._store = store
         self._backend = backend
         self._templates = templates
         self._pool = pool
+        self._placement = placement
         self._loading: set[str] = set()
 
     def preload(self, template: str) -> Preload:
-        """Begins to load the template's image, or joins what is loading it already."""
+        """Begins to load the template's image, or joins what is loading it already. Raises InvalidTemplate."""
         known = self._store.preload(template)
         if known is not None and known.status is PreloadStatus.LOADING:
             return known
-        image = self._templates.fetch(template).image
-        begun = self._store.set_preload(template, image, PreloadStatus.LOADING)
-        self._submit(template, image)
+        found = self._templates.fetch(template)
+        placement = permitted(found.placement, self._placement)
+        begun = self._store.set_preload(template, found.image, PreloadStatus.LOADING)
+        self._submit(template, found.image, placement)
         return begun
 
     def status(self, template: str) -> Preload:
@@ -45,23 +56,24 @@ class Preloads:
             if template not in self._loading:
                 self._submit(template, image)
 
-    def _submit(self, template: str, image: str) -> None:
+    def _submit(self, template: str, image: str, placement: Placement | None = None) -> None:
         self._loading.add(template)
         try:
-            self._pool.submit(lambda: self._load(template, image))
+            self._pool.submit(lambda: self._load(template, image, placement))
         except BinderError:
             self._loading.discard(template)
             raise
 
-    def _load(self, template: str, image: str) -> None:
+    def _load(self, template: str, image: str, placement: Placement | None) -> None:
         try:
-            self._keep(template, image)
+            self._keep(template, image, placement)
         finally:
             self._loading.discard(template)
 
-    def _keep(self, template: str, image: str) -> None:
+    def _keep(self, template: str, image: str, placement: Placement | None) -> None:
         try:
-            self._backend.preload(image)
+            placement = placement or permitted(self._templates.fetch(template).placement, self._placement)
+            self._backend.preload(image, placement)
         except BinderError as error:
             failure = failure_of(error, step="preload", lines=[])
             self._store.set_preload(template, image, PreloadStatus.FAILED, failure)

@@ -60,7 +60,15 @@ class Remove:
     id: str
 
 
-Action = Stop | Fail | Resume | Restart | Remove
+@dataclass(frozen=True)
+class Doubt:
+    """Say that nobody knows whether it runs, and why; or, with None, that it is known again."""
+
+    id: str
+    error: BinderError | None
+
+
+Action = Stop | Fail | Resume | Restart | Remove | Doubt
 
 
 @dataclass(frozen=True)
@@ -123,6 +131,9 @@ def _for_one(record: Record, instance: Instance | None, view: View) -> Iterator[
         yield Fail(record.id, why_it_ended(None))
     elif instance.state is not State.RUNNING:
         yield from _for_stopped(record, instance, view)
+    elif (error := instance.doubt) is not None or record.failure is not None:
+        if (error and error.type) != (record.failure and record.failure.type):
+            yield Doubt(record.id, error)
     elif view.activity_known and _idle(record, view):
         idle = view.now - (record.last_activity or record.since)
         yield Stop(record.id, f"it was idle for {max(0, round(idle.total_seconds()))} s")

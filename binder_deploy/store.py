@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -104,7 +104,7 @@ class Store:
             record = _find(connection, identity, turn=True)
             if record is None or record.status not in among:
                 return None
-            seconds = (now - record.created).total_seconds()
+            seconds = max(0.0, (now - record.created).total_seconds())
             times = {**record.timings, **(timings or {})}
             times.setdefault(status.value, round(seconds, 4))
             row: dict[str, Any] = {"status": status, "timings": json.dumps(times), "location": location}
@@ -124,6 +124,17 @@ class Store:
                 ended=now if "ended" in row else record.ended,
             )  # fmt: skip
 
+    def note(self, identity: str, message: str, failure: Failure | None, *, now: datetime) -> bool:
+        """Keeps something about an application that stays deployed; False where it isn't."""
+        with self._database.session() as connection:
+            record = _find(connection, identity, turn=True)
+            if record is None or record.status is not ApplicationStatus.DEPLOYED:
+                return False
+            row = {"failure": _json(failure), "reason": None if failure is None else failure.message}
+            connection.execute(update(APPLICATIONS).where(APPLICATIONS.c.id == identity).values(**row))
+            _tell(connection, identity, record.status, message, record.created, now, failure)
+            return True
+
     def touch(self, moments: Mapping[str, datetime]) -> None:
         """Notes when applications were last active; a moment earlier than the known one changes nothing."""
         if not moments:
@@ -134,6 +145,20 @@ class Store:
                 later = known.is_(None) | (known < _stored(moment))
                 change = update(APPLICATIONS).where(APPLICATIONS.c.id == identity, later)
                 connection.execute(change.values(last_activity=_stored(moment)))
+
+    def retime(self, change: Callable[[Record], Record]) -> None:
+        """Gives all that take a place the times that `change` gives them; it changes nothing else."""
+        with self._database.session() as connection:
+            found = connection.execute(
+                select(APPLICATIONS).where(_IN_USE).order_by(APPLICATIONS.c.id).with_for_update()
+            )
+            for before in map(_record, found.all()):
+                after = change(before)
+                names = ("created", "since", "last_activity", "extended_until")
+                times = {name: getattr(after, name) for name in names if getattr(after, name) != getattr(before, name)}
+                if times:
+                    row = {name: _stored(moment) for name, moment in times.items()}
+                    connection.execute(update(APPLICATIONS).where(APPLICATIONS.c.id == before.id).values(**row))
 
     def extend(self, identity: str, until: datetime) -> Record | None:
         """It is not culled before `until`; None where it has ended."""
@@ -203,7 +228,7 @@ def _tell(
             time=_stored(now),
             status=status,
             message=message,
-            seconds=round((now - created).total_seconds(), 4),
+            seconds=max(0.0, round((now - created).total_seconds(), 4)),
             failure=_json(failure),
         )
     )

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 
 import structlog
 
@@ -21,7 +21,8 @@ class Watcher:
 
     def __init__(self, backend: Backend, on_ending: Callable[[str], None], on_return: Callable[[], None]) -> None:
         """`on_return` is called when watching begins, and begins again after the backend was away."""
-        self.watching_since: datetime | None = None
+        self.watching_since: float | None = None
+        """By the clock that only goes forward."""
         self._backend = backend
         self._on_ending = on_ending
         self._on_return = on_return
@@ -43,7 +44,7 @@ class Watcher:
         while not self._stopping.is_set():
             try:
                 self._endings = self._backend.endings()
-                self.watching_since = datetime.now(UTC)
+                self.watching_since = time.monotonic()
                 pause = _SHORTEST_PAUSE
                 self._on_return()
                 for identity in self._endings:

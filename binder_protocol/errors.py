@@ -43,7 +43,8 @@
     │   ├── NotListening            504 not-listening
     │   ├── Unschedulable           503 unschedulable         the cluster has no place for it
     │   ├── QuotaExceeded           503 quota-exceeded        the cluster's quota is used up
-    │   └── Evicted                 503 evicted               the cluster took its place back, or lost its node
+    │   ├── Evicted                 503 evicted               the cluster took its place back, or lost its node
+    │   └── NodeSilent              503 node-silent           its node doesn't answer; it may run on
     └── ClientError                 (no status)               seen by the client alone
         ├── Refused                 refused
         ├── TimedOut                timed-out
@@ -378,6 +379,18 @@ class Evicted(LaunchFailed):
     status = 503
     default_message = "The cluster took the application's place back."
     default_suggestions = ("launch it again",)
+
+
+class NodeSilent(LaunchFailed):
+    """Of an application that is deployed: it may come back, or be evicted."""
+
+    type = "node-silent"
+    status = 503
+    default_message = "The application's node doesn't answer."
+    default_suggestions = (
+        "wait until its node is back, or launch it again",
+        "operator: kubectl describe node",
+    )
 
 
 class ClientError(BinderError):

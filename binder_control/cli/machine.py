@@ -7,8 +7,10 @@ from typing import Annotated
 
 import typer
 
+from binder_control.cli.lifecycle import Backend
 from binder_control.cli.session import Session, print_json, say, session_of
 from binder_control.errors import EXIT_FAILED
+from binder_protocol.service.setting_names import value_of
 
 
 def setup(
@@ -41,19 +43,29 @@ def setup(
 
 
 def doctor(
-    context: typer.Context, as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False
+    context: typer.Context,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    backend: Annotated[Backend | None, typer.Option(help="As if [deploy] backend said so.")] = None,
 ) -> None:
-    """Say what is wrong with this machine, and the command that mends it. Ends with 1 where something doesn't work."""
-    from binder_control.assembly import host_settings
+    """Say what is wrong with this machine or its cluster, and what mends it. Ends with 1 where something is broken."""
+    from binder_control.assembly import host_settings, program_environment
+    from binder_control.host.cluster import cluster_findings
     from binder_control.host.doctor import Verdict, diagnose
+    from binder_control.host.image_registry import registry_finding
     from binder_control.host.probe import read_facts
 
     session = session_of(context)
+    if backend is not None:
+        session.add({"BINDER_DEPLOY_BACKEND": backend.value})
     facts = read_facts(host_settings(session.configuration))
     if session.suite.supervisor.running():
         # The ports are the suite's own then.
         facts = dataclasses.replace(facts, suite_runs=True, busy_ports={})
     findings = diagnose(facts)
+    findings += cluster_findings(program_environment(session.configuration, session.environ))
+    build = session.configuration.services["build"]
+    if (registry := value_of(build, "registry")) is not None:
+        findings.append(registry_finding(str(registry), tls=bool(value_of(build, "registry_tls"))))
     if as_json:
         print_json([{**dataclasses.asdict(each), "verdict": each.verdict.value} for each in findings])
     else:

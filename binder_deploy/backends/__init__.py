@@ -15,7 +15,7 @@ from typing import Protocol
 
 from binder_deploy.launches import Launch
 from binder_protocol.errors import BinderError
-from binder_protocol.models import PreloadStatus
+from binder_protocol.models import Placement, PreloadStatus
 
 
 class State(StrEnum):
@@ -31,7 +31,8 @@ class Instance:
     """One application as it runs, or as it ended. `address`: host and port at which this process reaches it.
 
     `ready`: whether it answers, where the backend finds that out itself. `waiting`: why there is no place for it yet.
-    `failure`: why it will never run, or runs no more, where the backend knows more than an exit code.
+    `failure`: why it will never run, or runs no more, where the backend knows more than an exit code. `doubt`: why
+    nobody knows whether it still runs.
     """
 
     id: str
@@ -44,6 +45,7 @@ class Instance:
     ready: bool | None = None
     waiting: str | None = None
     failure: BinderError | None = field(default=None, compare=False)
+    doubt: BinderError | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
@@ -95,8 +97,8 @@ class Backend(Protocol):
     def endings(self) -> Endings:
         """The ids of instances that end from now on. A hint only: what is true is told by `instances`."""
 
-    def preload(self, image: str) -> None:
-        """Brings the image here; returns when it is. Raises ImageNotFound."""
+    def preload(self, image: str, placement: Placement | None = None) -> None:
+        """Brings the image to where such applications run; returns when it is there. Raises ImageNotFound."""
 
     def preloaded(self, image: str) -> Mapping[str, PreloadStatus]:
         """How far the preload of the image is on each node; empty where there is but this host."""

@@ -23,7 +23,7 @@ from binder_deploy.route_files import RouteFiles
 from binder_deploy.startup import Image
 from binder_protocol.errors import EngineError, ImageNotFound, LaunchFailed, NoRecord
 from binder_protocol.labels import APP, APPLICATION, JUPYTER
-from binder_protocol.models import PreloadStatus
+from binder_protocol.models import Placement, PreloadStatus
 
 log = structlog.get_logger()
 
@@ -180,7 +180,7 @@ class DockerBackend:
             api = docker.APIClient(base_url=self._url, version="auto", timeout=None)  # type: ignore[arg-type]
             return DockerEndings(api, api.events(filters=wanted, decode=True))
 
-    def preload(self, image: str) -> None:
+    def preload(self, image: str, placement: Placement | None = None) -> None:  # noqa: ARG002
         self._image(image)
 
     def preloaded(self, image: str) -> Mapping[str, PreloadStatus]:  # noqa: ARG002

@@ -17,7 +17,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from binder_deploy.backends import Endings, Instance, Line, Lines, State
 from binder_deploy.launches import Launch
 from binder_protocol.errors import ImageNotFound, NoRecord
-from binder_protocol.models import PreloadStatus
+from binder_protocol.models import Placement, PreloadStatus
 
 _WAIT_SECONDS = 0.5
 
@@ -72,7 +72,7 @@ class MemoryBackend:
             self._listeners.append(listener)
         return listener
 
-    def preload(self, image: str) -> None:
+    def preload(self, image: str, placement: Placement | None = None) -> None:  # noqa: ARG002
         if self._known_images is not None and image not in self._known_images:
             raise ImageNotFound(f"the image {image} is not on this host")
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import http.client
+import secrets
+import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -16,8 +18,12 @@ from binder_deploy.backends.kubernetes.permissions import Need, needs
 from binder_deploy.backends.kubernetes.site import Site
 from binder_protocol.errors import LaunchFailed
 from binder_protocol.models import Application, ApplicationStatus, Failure
+from tests.cluster.binary import binary
+from tests.cluster.layout import Layout
+from tests.cluster.up import Cluster as OwnCluster
 from tests.support.apiproxy import ApiProxy
 from tests.support.cluster import Cluster
+from tests.support.deploying import DOCKER, IMAGE
 from tests.support.eventually import eventually
 from tests.support.places import Place, a_place
 from tests.support.silent_nodes import SilentNode, a_silent_node
@@ -115,6 +121,23 @@ def test_an_api_server_that_is_away_stops_nothing_and_loses_nothing(place: Place
         eventually(lambda: ready(place)[0] == 200, within=MINUTE)
         eventually(lambda: len(place.pods()) == 2, within=MINUTE, what="two applications")
         assert client.deploy.status("server", kept.id).status is DEPLOYED
+        clean(place, client)
+
+
+@pytest.mark.timeout(180)
+def test_an_api_server_that_is_killed_and_started_again_loses_nothing(place: Place, cluster: Cluster) -> None:
+    layout = Layout()
+    if cluster.kubeconfig != layout.kubeconfig:
+        pytest.skip("only the project's own cluster is disturbed")
+    with place.service(start_timeout=120) as client:
+        kept = client.deploy.deploy("server")
+        seen(client, kept, DEPLOYED)
+        launched = client.deploy.deploy("server")
+        OwnCluster(layout, binary()).restart("apiserver")
+        assert seen(client, launched, DEPLOYED).location is not None
+        assert client.deploy.status("server", kept.id).status is DEPLOYED
+        place.delete_pod(kept.id)
+        assert failed(client, kept).type == "crashed"
         clean(place, client)
 
 
@@ -237,6 +260,35 @@ def test_a_template_that_the_cluster_rejects_is_invalid(place: Place) -> None:
         place.empty()
 
 
+def test_an_image_that_disappears_fails_the_next_launch_and_leaves_what_runs(place: Place, cluster: Cluster) -> None:
+    if not Layout().socket.exists():
+        pytest.skip("images can be taken from a node of the project's own cluster alone")
+    place.templates.add("fleeting", image=fleeting(cluster))
+    with place.service() as client:
+        kept = client.deploy.deploy("fleeting")
+        seen(client, kept, DEPLOYED)
+        cluster.gone(place.templates.known["fleeting"].image)
+        asked = client.deploy.deploy("fleeting")
+        failure = failed(client, asked)
+        assert failure.type == "image-not-found"
+        assert failure.suggestions
+        assert client.deploy.status("fleeting", kept.id).status is DEPLOYED
+        assert place.answer(kept.id) == 200
+        left = [f"binder-{kept.id}"]
+        eventually(lambda: [each["metadata"]["name"] for each in place.pods()] == left, what="what ran alone")
+        clean(place, client)
+
+
+def fleeting(cluster: Cluster) -> str:
+    """An image with a name of its own."""
+    name = f"fleeting-{secrets.token_hex(4)}:1"
+    subprocess.run(["docker", "-H", DOCKER, "tag", IMAGE, name], check=True, timeout=60)
+    try:
+        return cluster.image(name)
+    finally:
+        subprocess.run(["docker", "-H", DOCKER, "rmi", name], capture_output=True, check=True, timeout=60)
+
+
 def test_two_services_at_once_launch_everything_once_and_leave_nothing(place: Place) -> None:
     with ExitStack() as stack:
         clients = [stack.enter_context(place.service()) for _ in range(2)]
@@ -267,18 +319,70 @@ def test_at_rest_the_api_server_is_hardly_asked(place: Place, way: ApiProxy) -> 
         first = len(watches())
         eventually(lambda: len(watches()) >= first + 2, within=MINUTE, every=0.5, what="two more watches")
         begin, end = watches()[first : first + 2]
-        # Between two watches, with a reconciler that passes twice a second: the look at what is allowed, and no more.
-        assert end - begin <= 3, way.requests[begin:end]
+        # Between two watches, with a reconciler that passes twice a second: looks at what is allowed, and at nodes.
+        assert end - begin <= 6, way.requests[begin:end]
         clean(place, client)
 
 
 @pytest.mark.timeout(300)
-def test_what_was_on_a_node_that_is_gone_was_evicted(place: Place, silent_node: SilentNode) -> None:
-    with place.service(kubernetes=silent_node.settings) as client:
+def test_what_was_on_a_node_that_is_gone_was_evicted(place: Place, silent_node: SilentNode, way: ApiProxy) -> None:
+    with place.service(kubernetes={**silent_node.settings, **through(way)}) as client:
         asked = silent_node.launched(client)
+        eventually(lambda: "kube-node-lease" in " ".join(way.requests), within=MINUTE, what="a look at the node")
         place.api.delete(silent_node.path)
+        place.api.delete(silent_node.lease)
+        doubted(client, asked)
         # The cluster itself takes up to a minute and a half to believe it.
         assert seen(client, asked, FAILED, within=3 * MINUTE).failure.type == "evicted"  # type: ignore[union-attr]
+        place.empty()
+
+
+def doubted(client: Client, asked: Application, within: float = MINUTE) -> None:
+    """It is told in time that nobody knows whether the application runs."""
+
+    def told() -> bool:
+        now = client.deploy.status(asked.template_name, asked.id)
+        assert now.status is DEPLOYED, now.failure
+        return now.failure is not None and now.failure.type == "node-silent"
+
+    eventually(told, within=within, every=0.2, what="an application on a silent node")
+
+
+@pytest.mark.timeout(300)
+def test_of_a_node_that_falls_silent_is_told_in_time_and_of_one_that_comes_back_as_well(
+    place: Place, silent_node: SilentNode
+) -> None:
+    with place.service(kubernetes=silent_node.settings) as client:
+        asked = silent_node.launched(client)
+        silent_node.beat()
+        doubted(client, asked)
+        silent_node.beat()
+
+        def known_again() -> bool:
+            now = client.deploy.status("server", asked.id)
+            return now.status is DEPLOYED and now.failure is None and now.reason is None
+
+        eventually(known_again, within=MINUTE, what="an application that is known to run")
+        told = [each.message for each in client.deploy.events("server", asked.id)]
+        assert ["not heard of" in each for each in told[-2:]] == [True, False]
+        client.deploy.stop("server", asked.id)
+        place.delete_pod(asked.id)
+        place.empty()
+
+
+@pytest.mark.timeout(300)
+def test_without_a_look_at_nodes_their_silence_is_told_when_the_cluster_believes_it(
+    place: Place, silent_node: SilentNode, tmp_path: Path
+) -> None:
+    account = place.account(NEEDS, tmp_path / "limited.kubeconfig")
+    settings = {**silent_node.settings, "kubeconfig": account, "node_lost_seconds": 30}
+    with place.service(kubernetes=settings) as client:
+        asked = silent_node.launched(client)
+        silent_node.beat()
+        # After 50 seconds of silence, and what the cluster takes to look around.
+        doubted(client, asked, within=1.5 * MINUTE)
+        client.deploy.stop("server", asked.id)
+        place.delete_pod(asked.id)
         place.empty()
 
 

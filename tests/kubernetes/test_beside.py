@@ -32,7 +32,7 @@ def place(cluster: Cluster) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def account(cluster: Cluster, place: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def account(cluster: Cluster, place: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The kubeconfig of the account that operators are told to make, with its rights and no others."""
     cluster.kubectl("apply", "--filename=-", given=MANIFEST.read_text().replace("binder-applications", place))
     secret = ("get", "secret", "binder-token", f"--namespace={place}", "--output=jsonpath={.data.token}")
@@ -41,7 +41,8 @@ def account(cluster: Cluster, place: str, tmp_path_factory: pytest.TempPathFacto
     user = {"name": "binder", "user": {"token": base64.b64decode(token).decode()}}
     file = tmp_path_factory.mktemp("account") / "kubeconfig"
     file.write_text(json.dumps({**known, "users": [user], "contexts": [_as_user(known["contexts"][0])]}))
-    return file
+    yield file
+    cluster.kubectl("delete", "role,rolebinding", place, "--namespace=kube-node-lease")
 
 
 def _as_user(context: dict[str, Any]) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from binder_protocol.errors import (
     AtCapacity,
     Crashed,
     ImageNotFound,
+    InvalidTemplate,
     LaunchFailed,
     NotListening,
     QuotaExceeded,
@@ -30,6 +31,7 @@ from tests.support.cluster import Cluster
 from tests.support.deploying import SERVER, python
 from tests.support.eventually import eventually
 from tests.support.places import Place, a_place
+from tests.support.silent_nodes import a_silent_node
 
 pytestmark = pytest.mark.kubernetes
 
@@ -294,6 +296,41 @@ def test_an_image_is_brought_to_every_node_or_it_is_said_why_not(deployed: Deplo
     for each in place.api.list(where):
         assert each["spec"]["template"]["spec"]["containers"][0]["image"] == place.image
         place.api.delete(f"{where}/{each['metadata']['name']}")
+
+
+def test_an_image_is_brought_to_those_nodes_alone_on_which_its_template_may_run(place: Place) -> None:
+    with a_silent_node(place) as node, place.service() as client:
+        tolerations = [Toleration(**each) for each in node.tolerations]
+        place.templates.add("there", image=place.image, placement=Placement(node_selector=node.selector))
+        placement = Placement(node_selector=node.selector, tolerations=tolerations)
+        place.templates.add("elsewhere", image=place.image, placement=placement)
+        client.deploy.preload("there")  # the node's taint keeps it off
+
+        def done(template: str) -> bool:
+            return client.deploy.preload_status(template).status is PreloadStatus.COMPLETED
+
+        eventually(lambda: done("there"), within=60)
+        assert client.deploy.preload_status("there").nodes == {}
+        client.deploy.preload("elsewhere")
+        where = {node.name: PreloadStatus.LOADING}
+        eventually(lambda: client.deploy.preload_status("elsewhere").nodes == where, within=60)
+        assert not done("elsewhere")
+        mine = {"labelSelector": "org.binder.preload"}
+        for each in place.api.list(collection("v1", "Pod", place.namespace), mine):
+            node.runs(each["metadata"]["name"], "image")
+        eventually(lambda: done("elsewhere"), within=60)
+        assert client.deploy.preload_status("elsewhere").nodes == {node.name: PreloadStatus.COMPLETED}
+        sets = collection("apps/v1", "DaemonSet", place.namespace)
+        for each in place.api.list(sets):
+            place.api.delete(f"{sets}/{each['metadata']['name']}")
+
+
+def test_a_preload_goes_no_further_than_templates_may(place: Place) -> None:
+    anywhere = Placement(tolerations=[Toleration(operator="Exists")])
+    place.templates.add("everywhere", image=place.image, placement=anywhere)
+    settings = {"template_placement": ["node-selector"]}
+    with place.service(kubernetes=settings) as client, pytest.raises(InvalidTemplate, match="tolerations"):
+        client.deploy.preload("everywhere")
 
 
 def test_in_a_namespace_of_its_own_an_application_leaves_none_behind(place: Place) -> None:

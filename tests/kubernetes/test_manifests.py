@@ -26,7 +26,11 @@ pytestmark = [pytest.mark.helm, pytest.mark.kubernetes, pytest.mark.timeout(1_50
 ROOT = Path(__file__).parents[2]
 SERVER = ("--set", "database=server")
 PRELOADS: set[Need] = {(verb, "daemonsets", "apps") for verb in ("create", "delete", "get", "list")}
-ROOM: set[Need] = {("list", "resourcequotas", ""), ("list", "nodes", "")}
+ROOM: set[Need] = {
+    ("list", "resourcequotas", ""),
+    ("list", "nodes", ""),
+    ("list", "leases", "coordination.k8s.io"),
+}
 Object = dict[str, Any]
 
 

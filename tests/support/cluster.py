@@ -8,6 +8,7 @@ import secrets
 import shutil
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -49,6 +50,19 @@ class Cluster:
                 subprocess.run(["docker", "-H", _DOCKER, *words], capture_output=True, check=True, timeout=300)
             self._pushed[name] = known
         return self._pushed[name]
+
+    def gone(self, image: str) -> None:
+        """Takes an image that was pushed from here away: from the registry, and from the node of our own cluster."""
+        place, _, path = image.partition("/")
+        repository, _, tag = path.partition(":")
+        manifests = f"http://{place}/v2/{repository}/manifests"
+        accept = {"Accept": "application/vnd.docker.distribution.manifest.v2+json"}
+        with urllib.request.urlopen(urllib.request.Request(f"{manifests}/{tag}", headers=accept), timeout=10) as told:
+            digest = told.headers["Docker-Content-Digest"]
+        taken = urllib.request.Request(f"{manifests}/{digest}", method="DELETE")
+        urllib.request.urlopen(taken, timeout=10).close()
+        command = ["ctr", "--address", str(Layout().socket), "--namespace", "k8s.io", "images", "rm", image]
+        subprocess.run(command, capture_output=True, check=True, timeout=60)
 
     @contextmanager
     def namespace(self, prefix: str = "binder-test") -> Iterator[str]:

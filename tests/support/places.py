@@ -23,10 +23,11 @@ from binder_client.client import Client
 from binder_control.frontdoor import Ingresses
 from binder_deploy.backends.kubernetes.backend import KubernetesBackend
 from binder_deploy.backends.kubernetes.cluster import Cluster, Json
+from binder_deploy.backends.kubernetes.objects import INSTANCE
 from binder_deploy.backends.kubernetes.paths import collection, item
 from binder_deploy.backends.kubernetes.permissions import Need
 from binder_deploy.backends.kubernetes.site import Site
-from binder_deploy.main import build_app
+from binder_deploy.main import build_app, instance_id
 from binder_deploy.settings import DeploySettings
 from tests.cluster import pki
 from tests.support.cluster import Cluster as TestCluster
@@ -145,11 +146,9 @@ class Place:
         return file
 
     def there(self, labels: str = "org.binder.application") -> list[Json]:
-        """What there is of applications in the namespace."""
-        found: list[Json] = []
-        for version, kind in KINDS:
-            found += self.api.list(collection(version, kind, self.namespace), {"labelSelector": labels})
-        return found
+        """What there is of this suite's applications, wherever in the cluster."""
+        mine = {"labelSelector": f"{labels},{INSTANCE}={instance_id(self.home)}"}
+        return [each for version, kind in KINDS for each in self.api.list(collection(version, kind), mine)]
 
     def pods(self) -> list[Json]:
         """The pods of applications."""
@@ -161,8 +160,8 @@ class Place:
         self.api.delete(item("v1", "Pod", self.namespace, f"binder-{identity}"), grace=0)
 
     def empty(self) -> None:
-        """Waits until nothing of applications is left."""
-        eventually(lambda: self.there() == [], within=60, every=0.2, what="an empty namespace")
+        """Waits until nothing of applications is left in the whole cluster."""
+        eventually(lambda: self.there() == [], within=60, every=0.2, what="a cluster without them")
 
 
 def _identity(found: Json) -> Json:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from binder_client.client import Client
 from binder_deploy.backends.kubernetes.paths import collection, item
@@ -13,12 +14,13 @@ from tests.support.eventually import eventually
 from tests.support.places import Place
 
 MINUTE = 60
+_LEASES = "coordination.k8s.io/v1"
 _TAINT = "binder-test"
 
 
 @dataclass(frozen=True)
 class SilentNode:
-    """It said once that it is ready, and never again. Only what asks for it runs there."""
+    """It says that it is ready when it is told to `beat`, and never by itself. Only what asks for it runs there."""
 
     place: Place
     name: str
@@ -28,21 +30,49 @@ class SilentNode:
         return item("v1", "Node", None, self.name)
 
     @property
+    def selector(self) -> dict[str, str]:
+        """What chooses it."""
+        return {_TAINT: self.name}
+
+    @property
+    def tolerations(self) -> list[dict[str, str]]:
+        """What bears its taint."""
+        return [{"key": _TAINT, "operator": "Exists"}]
+
+    @property
     def settings(self) -> dict[str, object]:
         """Those of a deploy service whose applications run there."""
-        return {"node_selector": {_TAINT: self.name}, "tolerations": [{"key": _TAINT, "operator": "Exists"}]}
+        return {"node_selector": self.selector, "tolerations": self.tolerations}
+
+    @property
+    def lease(self) -> str:
+        """Where a kubelet shows that it lives."""
+        return item(_LEASES, "Lease", "kube-node-lease", self.name)
+
+    def beat(self) -> None:
+        """Shows that it lives."""
+        now = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+        spec = {"holderIdentity": self.name, "leaseDurationSeconds": 40, "renewTime": now}
+        meta = {"name": self.name, "namespace": "kube-node-lease"}
+        self.place.api.apply(
+            self.lease, {"apiVersion": _LEASES, "kind": "Lease", "metadata": meta, "spec": spec}, "test"
+        )
 
     def launched(self, client: Client) -> Application:
         """An application that the scheduler put there, deployed by what a kubelet would have told."""
         asked = client.deploy.deploy("server")
-        pod = item("v1", "Pod", self.place.namespace, f"binder-{asked.id}")
         eventually(lambda: self.place.pods() and self.place.pods()[0]["spec"].get("nodeName"), within=MINUTE)
-        running = {"name": "application", "ready": True, "state": {"running": {}}, "restartCount": 0}
-        running |= {"image": self.place.image, "imageID": self.place.image}
-        conditions = [{"type": each, "status": "True"} for each in ("PodScheduled", "Ready")]
-        started = {"phase": "Running", "conditions": conditions, "containerStatuses": [running]}
-        self.place.put_status(pod, {**started, "podIP": "192.0.2.1", "podIPs": [{"ip": "192.0.2.1"}]})
+        self.runs(f"binder-{asked.id}", "application")
         return client.deploy.wait("server", asked.id, timeout=MINUTE)
+
+    def runs(self, pod: str, container: str) -> None:
+        """Tells of a pod that it runs, as a kubelet would."""
+        running = {"name": container, "ready": True, "state": {"running": {}}, "restartCount": 0}
+        running |= {"image": self.place.image, "imageID": self.place.image}
+        conditions = [{"type": each, "status": "True"} for each in ("PodScheduled", "ContainersReady", "Ready")]
+        started = {"phase": "Running", "conditions": conditions, "containerStatuses": [running]}
+        address = {"podIP": "192.0.2.1", "podIPs": [{"ip": "192.0.2.1"}]}
+        self.place.put_status(item("v1", "Pod", self.place.namespace, pod), {**started, **address})
 
 
 @contextmanager
@@ -59,6 +89,8 @@ def a_silent_node(place: Place) -> Iterator[SilentNode]:
     )
     try:
         place.put_status(node.path, status)
+        node.beat()
         yield node
     finally:
         place.api.delete(node.path)
+        place.api.delete(node.lease)

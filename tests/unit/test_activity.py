@@ -88,7 +88,8 @@ def test_what_is_no_longer_watched_is_forgotten() -> None:
     [
         ({"last_activity": "2026-11-23T11:30:00.000000Z"}, [], -30),
         ({"last_activity": "2026-11-23T11:30:00Z"}, [{"execution_state": "busy"}], 0),
-        ({"last_activity": "2099-01-01T00:00:00Z"}, [], 0),
+        ({"last_activity": "2099-01-01T00:00:00Z"}, [], None),
+        ({"last_activity": "2026-11-23T12:00:30Z"}, [], 0),
         ({"last_activity": 7}, {"x": 1}, None),
         (None, None, None),
         ("never", ["busy"], None),

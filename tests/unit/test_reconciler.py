@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from binder_deploy.backends import Instance, State
-from binder_deploy.reconciler import Action, Fail, Remove, Restart, Resume, Stop, View, decide, overdue
-from binder_deploy.records import Record
-from binder_protocol.errors import Evicted, Unavailable
+from binder_deploy.reconciler import Action, Doubt, Fail, Remove, Restart, Resume, Stop, View, decide, overdue
+from binder_deploy.records import Record, failure_of
+from binder_protocol.errors import Evicted, NodeSilent, Unavailable
 from binder_protocol.models import ApplicationStatus as Status
 from tests.support.launches import ID, NOON, a_record, an_instance
 
@@ -23,6 +23,8 @@ def _said(actions: list[Action]) -> list[str]:
     said = []
     for each in actions:
         name = type(each).__name__.lower()
+        if isinstance(each, Doubt):
+            name += " nothing" if each.error is None else f" {each.error.type}"
         said.append(f"{name} {each.error.type}" if isinstance(each, Fail) else name)
     return said
 
@@ -35,6 +37,9 @@ IDLE = {"last_activity": NOON - timedelta(minutes=2)}
 LATER = {"extended_until": NOON + timedelta(days=1)}
 OLD = {"launch": {"max_age": 60_000}}
 
+SILENT = an_instance(doubt=NodeSilent())
+SILENCE = failure_of(NodeSilent(), step="run", lines=[])
+
 QUEUED = an_instance(State.CREATED, waiting="0/1 nodes are available")
 
 CASES: list[tuple[str, Record | None, Instance | None, dict[str, Any], list[str]]] = [
@@ -43,6 +48,10 @@ CASES: list[tuple[str, Record | None, Instance | None, dict[str, Any], list[str]
     ("waited too long for a place", a_record(Status.PENDING, minutes=11), QUEUED, {}, ["fail unschedulable"]),
     ("has found a place", a_record(Status.PENDING), an_instance(State.CREATED), {}, ["resume"]),
     ("was taken its place", a_record(), _exited(failure=Evicted()), {"watching_since": None}, ["fail evicted"]),
+    ("is on a silent node", a_record(), SILENT, {}, ["doubt node-silent"]),
+    ("is still on a silent node", a_record(failure=SILENCE), SILENT, {}, []),
+    ("is on a silent node, so nobody knows its use", a_record(minutes=9, failure=SILENCE, **IDLE), SILENT, {}, []),
+    ("is on a node that is back", a_record(failure=SILENCE), an_instance(), {}, ["doubt nothing"]),
     ("is idle", a_record(minutes=9, **IDLE), an_instance(), {}, ["stop"]),
     ("is idle, but nobody counts", a_record(minutes=9, **IDLE), an_instance(), {"activity_known": False}, []),
     ("is idle, but just deployed", a_record(minutes=0.1, **IDLE), an_instance(), {"grace": timedelta(minutes=1)}, []),

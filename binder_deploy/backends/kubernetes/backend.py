@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from binder_deploy.backends import Endings, Instance, Lines, State
 from binder_deploy.backends.kubernetes import objects
 from binder_deploy.backends.kubernetes.cluster import Cluster
+from binder_deploy.backends.kubernetes.heartbeats import SILENT_SECONDS, Heartbeats
 from binder_deploy.backends.kubernetes.making import Maker
 from binder_deploy.backends.kubernetes.output import KubernetesLines
 from binder_deploy.backends.kubernetes.paths import item
@@ -20,8 +22,16 @@ from binder_deploy.backends.kubernetes.rooms import Rooms
 from binder_deploy.backends.kubernetes.site import Site
 from binder_deploy.backends.kubernetes.spaces import Spaces
 from binder_deploy.launches import Launch
-from binder_protocol.errors import Crashed, ImageNotFound, InvalidTemplate, LaunchFailed, NoRecord, Unschedulable
-from binder_protocol.models import PreloadStatus
+from binder_protocol.errors import (
+    Crashed,
+    ImageNotFound,
+    InvalidTemplate,
+    LaunchFailed,
+    NodeSilent,
+    NoRecord,
+    Unschedulable,
+)
+from binder_protocol.models import Placement, PreloadStatus
 
 _PING_SECONDS = 5.0
 _LOOK_SECONDS = 10.0
@@ -41,6 +51,7 @@ class KubernetesBackend:
         self._permissions = Permissions(cluster, site)
         self._preloader = Preloader(cluster, site, self._pods, self._maker, seconds=start_seconds)
         self._rooms = Rooms(cluster, site)
+        self._heartbeats = Heartbeats(cluster)
         self._surrounded = -float("inf")
 
     def launch(self, launch: Launch) -> Instance:
@@ -64,7 +75,9 @@ class KubernetesBackend:
 
     def instances(self) -> list[Instance]:
         found = {each.id: each for each in self._pods.taken()}
-        found |= {each.identity: each.instance for each in self._pods.all() if each.identity and not each.gone}
+        there = [each for each in self._pods.all() if each.identity and not each.gone]
+        silent = self._heartbeats.silent(each.node for each in there if each.instance.state is State.RUNNING)
+        found |= {each.identity: _doubted(each) if each.node in silent else each.instance for each in there}
         for identity in self._spaces.identities() - found.keys():
             vanished = Crashed("its pod was removed by somebody else")
             found[identity] = Instance(identity, State.EXITED, ready=False, failure=vanished)
@@ -96,9 +109,9 @@ class KubernetesBackend:
         """Waits until `wanted` says so of the application, as far as the watch tells, or the time is over."""
         self._pods.wait(identity, wanted, seconds)
 
-    def preload(self, image: str) -> None:
+    def preload(self, image: str, placement: Placement | None = None) -> None:
         _check_image(image)
-        self._preloader.preload(image)
+        self._preloader.preload(image, placement)
 
     def preloaded(self, image: str) -> Mapping[str, PreloadStatus]:
         return self._preloader.nodes(image)
@@ -157,6 +170,11 @@ class KubernetesBackend:
             # The cluster tells the time of an ending in whole seconds: two in one second could not be told apart.
             elapsed = (datetime.now(UTC) - pod.instance.ended).total_seconds()
             time.sleep(min(1.0, max(0.0, 1.0 - elapsed)))
+
+
+def _doubted(pod: Pod) -> Instance:
+    silence = NodeSilent(f"its node {pod.node} was not heard of for {SILENT_SECONDS:g} s")
+    return replace(pod.instance, doubt=pod.instance.doubt or silence)
 
 
 def _check_image(image: str) -> None:

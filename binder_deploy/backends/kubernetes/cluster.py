@@ -102,9 +102,9 @@ class Cluster:
         """All objects at `path`."""
         return [each for page, _ in self.pages(path, query) for each in page]
 
-    def create(self, path: str, body: Json) -> Json:
+    def create(self, path: str, body: Json, query: Query | None = None) -> Json:
         """The object as it was made of `body`."""
-        return self._json("POST", path, body=body)
+        return self._json("POST", path, query, body=body)
 
     def apply(self, path: str, body: Json, manager: str) -> Json:
         """The object at `path` as it is when it has all that `body` says (server-side apply)."""

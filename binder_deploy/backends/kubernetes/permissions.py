@@ -13,6 +13,8 @@ from binder_protocol.errors import Unavailable
 
 _KNOWN_SECONDS = 60.0
 
+_ELSEWHERE = {"leases": "kube-node-lease", "nodes": ""}
+
 Need = tuple[str, str, str]
 """A verb, on a resource, of an API group."""
 
@@ -33,9 +35,13 @@ def needs(site: Site) -> tuple[Need, ...]:
 
 
 def wishes() -> tuple[Need, ...]:
-    """What is done without where it isn't granted: preloads, and the room on nodes and in quotas."""
+    """What is done without where it isn't granted: preloads, the room on nodes and in quotas, nodes that fall silent.
+
+    Nodes belong to no namespace, and their leases to one of their own.
+    """
     preloads = [(verb, "daemonsets", "apps") for verb in ("create", "delete", "get", "list")]
-    return (*preloads, ("list", "nodes", ""), ("list", "resourcequotas", ""))
+    nodes = (("list", "nodes", ""), ("list", "leases", "coordination.k8s.io"))
+    return (*preloads, ("list", "resourcequotas", ""), *nodes)
 
 
 def missing(rules: Iterable[dict[str, Any]], wanted: Iterable[Need]) -> list[Need]:
@@ -73,8 +79,7 @@ class Permissions:
         with self._lock:
             # What is missing may be granted any moment, and is looked at each time.
             if self._missing or time.monotonic() - self._asked > _KNOWN_SECONDS:
-                # Not every authorizer tells all its rules; about a single verb it must say yes or no.
-                self._missing = [need for need in missing(self._rules(), needs(self._site)) if not self._may(need)]
+                self._missing = self.missing()
                 self._asked = time.monotonic()
             absent = self._missing
         if absent:
@@ -84,10 +89,20 @@ class Permissions:
                 suggestions=("operator: give the deploy service's account the verbs that docs/kubernetes.md lists",),
             )
 
+    def missing(self) -> list[Need]:
+        """What is needed and not granted."""
+        # Not every authorizer tells all its rules; about a single verb it must say yes or no.
+        return [need for need in missing(self._rules(), needs(self._site)) if not self._may(need)]
+
+    def unmet(self) -> list[Need]:
+        """What is done without, for it isn't granted."""
+        return [need for need in wishes() if not self._may(need)]
+
     def _may(self, need: Need) -> bool:
         verb, resource, group = need
         name, _, part = resource.partition("/")
-        asked = {"namespace": self._site.namespace, "verb": verb, "group": group, "resource": name, "subresource": part}
+        where = _ELSEWHERE.get(name, self._site.namespace)
+        asked = {"namespace": where, "verb": verb, "group": group, "resource": name, "subresource": part}
         review = {
             "apiVersion": "authorization.k8s.io/v1",
             "kind": "SelfSubjectAccessReview",

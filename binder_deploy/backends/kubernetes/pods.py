@@ -144,8 +144,9 @@ class Pods:
                 if len(self._taken) < _MOST_TAKEN:
                     self._taken[told.identity] = told.instance
         ended = now is None or now.leaving or now.instance.state is State.EXITED
+        doubted = now is not None and now.instance.doubt is not None
         found_place = before is not None and before.instance.waiting is not None and told.instance.waiting is None
-        if ended or found_place:
+        if ended or found_place or doubted:
             with self._lock:
                 listeners = list(self._listeners)
             for each in listeners:

@@ -1,5 +1,5 @@
-"""Images are brought to nodes before anybody waits for them: by a DaemonSet for each image, so to nodes that come later
-as well.
+"""Images are brought to nodes before anybody waits for them: by a DaemonSet for each image and placement, so to nodes
+that come later as well, and to those alone on which such applications may run.
 
 Its pods run the image itself and do nothing: that needs no other image, keeps this one from being collected, and takes
 hardly more than a pod's place. An image without `sleep` can't even do that; then it was brought all the same.
@@ -8,6 +8,7 @@ hardly more than a pod's place. An image without `sleep` can't even do that; the
 from __future__ import annotations
 
 import hashlib
+import json
 import time
 from collections.abc import Iterable
 
@@ -18,13 +19,17 @@ from binder_deploy.backends.kubernetes.paths import collection, item
 from binder_deploy.backends.kubernetes.pods import Pods
 from binder_deploy.backends.kubernetes.reading import PRELOAD, Pod
 from binder_deploy.backends.kubernetes.site import Site
+from binder_deploy.launches import Launch
 from binder_deploy.startup import USER
 from binder_protocol.errors import ImageNotFound, Unavailable
-from binder_protocol.models import PreloadStatus
+from binder_protocol.models import Access, Placement, PreloadStatus
 
 _API = "apps/v1"
+_SET = "org.binder.preload-set"
 _MOST = 20
 _LOOK_SECONDS = 0.5
+_WHERE = ("imagePullSecrets", "nodeSelector", "affinity", "tolerations", "runtimeClassName")
+"""What of an application's pod says where it may run and how its image comes there."""
 
 
 class Preloader:
@@ -37,18 +42,22 @@ class Preloader:
         self._maker = maker
         self._seconds = seconds
 
-    def preload(self, image: str) -> None:
-        """Returns when the image is on every node that takes pods. Raises ImageNotFound where no node gets it."""
+    def preload(self, image: str, placement: Placement | None = None) -> None:
+        """Returns when the image is on every node that takes applications of that placement. Raises ImageNotFound where
+        no node gets it.
+        """
         deadline = time.monotonic() + self._seconds
         self._pods.check()
         self._forget_oldest()
-        self._maker.ensure(daemon_set(image, self._site))
+        wanted = daemon_set(image, placement or Placement(), self._site)
+        path = item(_API, "DaemonSet", self._site.namespace, wanted["metadata"]["name"])
+        self._maker.ensure(wanted)
         while time.monotonic() < deadline:
-            status = self._cluster.get(self._path(image)).get("status") or {}
-            mine = self._mine(image)
+            status = self._cluster.get(path).get("status") or {}
+            mine = [each for each in self._mine(image) if each.name.startswith(wanted["metadata"]["name"])]
             failure = _failure(mine)
             if failure is not None:
-                self._cluster.delete(self._path(image))
+                self._cluster.delete(path)
                 raise failure
             if "observedGeneration" in status:
                 there = [each for each in mine if each.pulled or each.instance.failure is not None]
@@ -65,9 +74,6 @@ class Preloader:
         mark = _mark(image)
         return [each for each in self._pods.all() if each.preload == mark and not each.leaving]
 
-    def _path(self, image: str) -> str:
-        return item(_API, "DaemonSet", self._site.namespace, _name(image, self._site))
-
     def _forget_oldest(self) -> None:
         where = collection(_API, "DaemonSet", self._site.namespace)
         found = self._cluster.list(where, {"labelSelector": objects.selector(self._site)})
@@ -76,9 +82,11 @@ class Preloader:
             self._cluster.delete(item(_API, "DaemonSet", self._site.namespace, each["metadata"]["name"]))
 
 
-def daemon_set(image: str, site: Site) -> Json:
-    """The DaemonSet that brings `image` to the nodes on which this site's applications run. Pure."""
-    labels = {**objects.suite_labels(site), PRELOAD: _mark(image)}
+def daemon_set(image: str, placement: Placement, site: Site) -> Json:
+    """The DaemonSet that brings `image` to the nodes on which applications of that placement run at this site. Pure."""
+    where = _where(image, placement, site)
+    name = f"binder-preload-{_hash(f'{site.suite} {image}', json.dumps(where, sort_keys=True))}"
+    labels = {**objects.suite_labels(site), PRELOAD: _mark(image), _SET: name}
     container = {
         "name": "image",
         "image": image,
@@ -86,12 +94,6 @@ def daemon_set(image: str, site: Site) -> Json:
         "command": ["sleep", "infinity"],
         "resources": {"requests": {"cpu": "1m", "memory": "8Mi"}, "limits": {"cpu": "50m", "memory": "32Mi"}},
         "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
-    }
-    placement = {
-        "imagePullSecrets": [{"name": each} for each in site.pull_secrets],
-        "nodeSelector": dict(site.node_selector),
-        "tolerations": [dict(each) for each in site.tolerations],
-        "runtimeClassName": site.runtime_class,
     }
     spec = {
         "automountServiceAccountToken": False,
@@ -104,12 +106,12 @@ def daemon_set(image: str, site: Site) -> Json:
             "seccompProfile": {"type": "RuntimeDefault"},
         },
         "containers": [container],
-        **{key: value for key, value in placement.items() if value},
+        **where,
     }
     return {
         "apiVersion": _API,
         "kind": "DaemonSet",
-        "metadata": {"name": _name(image, site), "namespace": site.namespace, "labels": labels},
+        "metadata": {"name": name, "namespace": site.namespace, "labels": labels},
         "spec": {
             "selector": {"matchLabels": labels},
             "updateStrategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": "100%"}},
@@ -135,9 +137,19 @@ def _status(pod: Pod) -> PreloadStatus:
     return PreloadStatus.LOADING if pod.instance.failure is None else PreloadStatus.FAILED
 
 
+def _where(image: str, placement: Placement, site: Site) -> Json:
+    """As an application's own pod has it, the operator's patch included."""
+    sample = Launch(
+        id="0" * 32, template="preload", revision=0, image=image, token="", access=Access.PUBLIC, memory=1, cpu=1,
+        pids=1, cull_timeout=1, placement=placement,
+    )  # fmt: skip
+    spec = objects.pod(sample, site)["spec"]
+    return {key: spec[key] for key in _WHERE if spec.get(key)}
+
+
 def _mark(image: str) -> str:
-    return hashlib.sha256(image.encode()).hexdigest()[:32]
+    return _hash(image)
 
 
-def _name(image: str, site: Site) -> str:
-    return f"binder-preload-{hashlib.sha256(f'{site.suite} {image}'.encode()).hexdigest()[:32]}"
+def _hash(*texts: str) -> str:
+    return hashlib.sha256(" ".join(texts).encode()).hexdigest()[:32]

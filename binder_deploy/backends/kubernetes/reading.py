@@ -17,6 +17,7 @@ from binder_protocol.errors import (
     Evicted,
     ImageNotFound,
     InvalidTemplate,
+    NodeSilent,
 )
 from binder_protocol.labels import APP, APPLICATION, JUPYTER
 
@@ -73,7 +74,7 @@ def read(pod: Json) -> Pod:
         uid=meta["uid"],
         identity=identity,
         preload=labels.get(PRELOAD, ""),
-        node=(pod.get("spec") or {}).get("nodeName") or "",
+        node=_node(pod),
         leaving=leaving,
         pulled=bool(container.get("imageID")),
         requests=requested(pod),
@@ -96,10 +97,24 @@ def _instance(identity: str, pod: Json, container: Json) -> Instance:
         )  # fmt: skip
     if "running" in (container.get("state") or {}):
         address = (status["podIP"], _port(pod)) if status.get("podIP") else None
-        return Instance(identity, State.RUNNING, address, jupyter, ready=_condition(status, "Ready")[0] == "True")
+        ready = _condition(status, "Ready")[0] == "True"
+        doubt = NodeSilent(f"the cluster doesn't hear of its node {_node(pod)}") if _unheard(status) else None
+        return Instance(identity, State.RUNNING, address, jupyter, ready=ready, doubt=doubt)
     return Instance(
         identity, State.CREATED, None, jupyter, ready=False, waiting=_no_place(status), failure=_cannot_start(status)
     )
+
+
+def _unheard(status: Json) -> bool:
+    """Whether the cluster took back that the pod is ready. The kubelet, which says so of containers too, gives a reason
+    when it does.
+    """
+    ready, reason, _ = _condition(status, "Ready")
+    return ready == "False" and not reason and _condition(status, "ContainersReady")[0] == "True"
+
+
+def _node(pod: Json) -> str:
+    return (pod.get("spec") or {}).get("nodeName") or ""
 
 
 def _container(status: Json) -> Json:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 
 from binder_deploy.backends.kubernetes import objects, pod_patch, pod_patch_file
 from binder_deploy.backends.kubernetes.callers import caller
@@ -54,6 +55,12 @@ def site_of(
     )
     _try_patch(site, settings)
     return site
+
+
+def kubeconfig_of(settings: KubernetesSettings, environ: Mapping[str, str]) -> Path | None:
+    """The file that leads to the cluster: the setting's, else $KUBECONFIG; None is this pod's own account."""
+    named = environ.get("KUBECONFIG")
+    return settings.kubeconfig or (Path(named) if named else None)
 
 
 def _entrance(settings: KubernetesSettings, guard: str) -> Entrance:

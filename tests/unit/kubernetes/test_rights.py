@@ -15,8 +15,8 @@ READING = {"get", "list", "watch"}
 
 
 def rules() -> list[dict[str, Any]]:
-    (role,) = (each for each in yaml.safe_load_all(MANIFEST.read_text()) if each["kind"] == "Role")
-    return list(role["rules"])
+    roles = [each for each in yaml.safe_load_all(MANIFEST.read_text()) if each["kind"] == "Role"]
+    return [rule for role in roles for rule in role["rules"]]
 
 
 def granted() -> set[tuple[str, str, str]]:
@@ -39,8 +39,12 @@ def test_what_goes_beyond_is_reading() -> None:
     assert {resource for _, resource, _ in beyond} == {"services", "secrets", "ingresses", "endpointslices"}
 
 
-def test_all_is_in_the_namespace_of_applications() -> None:
+def test_all_is_in_the_namespace_of_applications_but_a_look_at_nodes_leases() -> None:
     made = list(yaml.safe_load_all(MANIFEST.read_text()))
     places = {each["metadata"].get("namespace", each["metadata"]["name"]) for each in made}
-    assert places == {Site("s").namespace}
+    assert places == {Site("s").namespace, "kube-node-lease"}
+    (elsewhere,) = (
+        each for each in made if each["kind"] == "Role" and each["metadata"]["namespace"] not in Site("s").namespace
+    )
+    assert elsewhere["rules"] == [{"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["list"]}]
     assert not any(each["kind"].startswith("Cluster") for each in made)
