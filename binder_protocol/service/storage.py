@@ -9,7 +9,7 @@ import subprocess
 import sys
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from binder_protocol.errors import BadDatabase, BadQuery, NoDatabase, Unavailable
+from binder_protocol.service.turns import Turns
 
 log = structlog.get_logger()
 
@@ -46,6 +47,7 @@ class Database:
         self.migrations = migrations
         self.file = _sqlite_file(url)
         self.engine = _engine(url)
+        self._turns = nullcontext() if self.file is None else Turns(_BUSY_MILLISECONDS / 1_000)
 
     @contextmanager
     def session(self) -> Iterator[Connection]:
@@ -54,7 +56,7 @@ class Database:
         On SQLite writers take turns from the first statement on. IntegrityError passes as it is; every other failure
         is raised as BadDatabase, NoDatabase where the database can't be reached.
         """
-        with _translated(BadDatabase), self.engine.begin() as connection:
+        with _translated(BadDatabase), self._turns, self.engine.begin() as connection:
             yield connection
 
     @contextmanager
@@ -166,7 +168,7 @@ def _engine(url: str) -> Engine:
     address = _address(url)
     if address.get_backend_name() != "sqlite":
         return _postgres(address)
-    engine = create_engine(address, pool_size=24, max_overflow=40, pool_timeout=_POOL_WAIT_SECONDS)
+    engine = create_engine(address, pool_size=24, max_overflow=40, pool_timeout=_POOL_WAIT_SECONDS, pool_use_lifo=True)
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
