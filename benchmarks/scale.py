@@ -5,8 +5,8 @@
 A control plane of its own (tests/cluster/simulated.py) stands beside a registry and a deploy service, each a process of
 its own as in production. They take turns: so many applications through the deploy service, then the same objects by a
 client that does nothing else (some hundreds are enough to tell its rate), which are removed again; ratios are medians
-of turns. When all are launched, they are listed, found again after a restart, culled and deleted. Ends with 1 where a
-goal is missed.
+of turns. On both sides one process asks, over connections that stay open. When all are launched, they are listed, found
+again after a restart, culled and deleted. Ends with 1 where a goal is missed.
 """
 
 from __future__ import annotations
@@ -20,13 +20,14 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import psutil
 
+from benchmarks.processors import Processors
 from benchmarks.scale_service import NAMESPACE, TEMPLATE, Deploy, Statuses, deploy_service
 from binder_protocol.models import ApplicationStatus
 from tests.cluster.simulated import PODS_PER_NODE, Simulated, simulated
@@ -63,12 +64,14 @@ class Figures(dict[str, Any]):
         return [what for what, (goal, better) in GOALS.items() if better(self[what], goal) != self[what]]
 
 
-def floor(cluster: Simulated, count: int) -> float:
-    """Applications per second of a plain client; what it made is gone afterwards."""
+def floor(cluster: Simulated, count: int, processes: Mapping[str, psutil.Process]) -> tuple[float, dict[str, float]]:
+    """Applications per second of a plain client, and what each took of processors; what it made is gone afterwards."""
+    taken = Processors(processes)
     command = [sys.executable, "-m", "benchmarks.plain_client", str(cluster.kubeconfig), FLOOR, str(count)]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=_LONGEST_SECONDS)
+    processors = taken.taken(count)
     eventually(lambda: _cleared(cluster, FLOOR), within=_LONGEST_SECONDS, every=1, what="the floor's end")
-    return count / float(done.stdout)
+    return count / float(done.stdout), processors
 
 
 def _cleared(cluster: Simulated, namespace: str) -> bool:
@@ -85,19 +88,14 @@ def left(cluster: Simulated, namespace: str = NAMESPACE, kinds: Sequence[str] = 
     return any(json.loads(cluster.kubectl("get", "--raw", f"{each}?limit=1"))["items"] for each in paths)
 
 
-def launch(made: Deploy, count: int, clients: int, asker: Statuses, **request: Any) -> float:
+def launch(made: Deploy, count: int, clients: int, asker: Statuses, *words: str) -> float:
     """Launches so many more, and waits until all are deployed; seconds."""
-
-    def one(_: int) -> None:
-        asker.known.append(made.client.deploy.deploy(TEMPLATE, **request).id)
-
     before = made.count(ApplicationStatus.DEPLOYED)
-    began = time.monotonic()
-    with asker.asking(), ThreadPoolExecutor(clients) as pool:
-        list(pool.map(one, range(count)))
+    with asker.asking():
+        began = made.launch(count, clients, asker.known, *words)
         eventually(
             lambda: made.count(ApplicationStatus.DEPLOYED) - before == count or made.count(ApplicationStatus.FAILED),
-            within=_LONGEST_SECONDS, every=0.5, what="the launches",
+            within=_LONGEST_SECONDS, every=0.2, what="the launches",
         )  # fmt: skip
     assert not made.count(ApplicationStatus.FAILED), "launches failed"
     return time.monotonic() - began
@@ -109,7 +107,7 @@ def requests_of_a_few(
     """What the API server is asked for, counted on the way to it: per launch and stop, and while it is at rest."""
     with api_proxy(cluster.kubeconfig, folder) as proxy, deploy_service(folder / "few", proxy.kubeconfig, few) as made:
         proxy.requests.clear()
-        asker = Statuses(made.client)
+        asker = Statuses(made.url, made.key)
         launch(made, few, 8, asker)
         _tell("per launch", found, proxy, few)
         time.sleep(rest)  # at rest means that nothing is asked of it
@@ -138,11 +136,18 @@ def _kind(request: str) -> str:
 def launches(cluster: Simulated, made: Deploy, given: argparse.Namespace, found: Figures) -> list[str]:
     """Turn by turn, all of them; their ids."""
     found["memory before, MiB"] = made.memory
-    asker, each, before = Statuses(made.client), given.count // given.turns, made.processor
+    asker, each, before = Statuses(made.url, made.key), given.count // given.turns, made.processor
+    processes = {name: psutil.Process(pid) for name, pid in cluster.pids.items()} | made.processes
+    processes["benchmark"] = psutil.Process()
     binder, plain = [], []
     for turn in range(1, given.turns + 1):
+        taken = Processors(processes)
         binder.append(each / launch(made, each, given.clients, asker))
-        plain.append(floor(cluster, min(each, _FLOOR)))
+        found[f"turn {turn}, processor ms for each"] = taken.taken(each)
+        rate, found[f"turn {turn}, processor ms for each of the plain client"] = floor(
+            cluster, min(each, _FLOOR), processes
+        )
+        plain.append(rate)
         found[f"turn {turn}, applications/s (plain client)"] = f"{binder[-1]:.1f} ({plain[-1]:.1f})"
     found["applications/s"], found["plain client, applications/s"] = statistics.median(binder), statistics.median(plain)
     found["creation, of the plain client's rate"] = statistics.median(a / b for a, b in zip(binder, plain, strict=True))
@@ -165,7 +170,7 @@ def culling(made: Deploy, count: int, clients: int, found: Figures) -> None:
     """So many more, whose age is over when they are all there: how long until the last is gone."""
     before = made.count(ApplicationStatus.DEPLOYED)
     due = time.monotonic() + _AGE_SECONDS
-    launch(made, count, clients, Statuses(made.client), max_age=_AGE_SECONDS * 1_000)
+    launch(made, count, clients, Statuses(made.url, made.key), f"--max-age={_AGE_SECONDS * 1_000}")
     found[f"launching {count} more, s"] = time.monotonic() + _AGE_SECONDS - due
     eventually(
         lambda: made.count(ApplicationStatus.DEPLOYED) == before, within=_LONGEST_SECONDS, every=0.2, what="culling"
