@@ -111,34 +111,31 @@ class Collection:
 
     def make_room(self, note: Callable[[str], None]) -> None:
         """Removes what may go until there is room. Raises NoSpace where that isn't enough, EngineError."""
-        if self._free() >= self._min_free:
-            return
         with self._lock:
-            for told in self._removals():
+            removals = self._removals()
+            while (free := self._free()) < self._min_free:
+                told = next(removals, None)
+                if told is None:
+                    raise NoSpace(
+                        f"{free >> 20} MiB are free on the disk, and a build starts with {self._min_free >> 20}"
+                    )
                 note(f"the disk is nearly full: {told}")
-            free = self._free()
-            if free < self._min_free:
-                raise NoSpace(f"{free >> 20} MiB are free on the disk, and a build starts with {self._min_free >> 20}")
 
     def _removals(self) -> Iterator[str]:
-        """Removes one thing after the other, as long as there is no room; tells of each."""
+        """Removes one thing after the other, for as long as it is asked; tells of each."""
         # Before the images: a layer is gone only with the last that has it.
-        if self._free() < self._min_free and (freed := self._images.prune_cache(0, unused_seconds=_IN_USE_SECONDS)):
+        if freed := self._images.prune_cache(0, unused_seconds=_IN_USE_SECONDS):
             yield f"{freed >> 20} MiB of build steps that weren't used lately were removed"
         if not self._images.on_machine:
             return
         for attempt in removable(self._store.with_images(), self._use(), self._keep):
-            if self._free() >= self._min_free:
-                return
             self._remove(attempt)
             yield f"the image of {attempt.name}, attempt {attempt.number}, was removed"
         for environment in idle(self._environments.images(), time.time()):
-            if self._free() >= self._min_free:
-                return
             self._images.remove(environment.reference)
             self._environments.forget_image(environment.key)
             yield f"the environment {environment.key[:12]} was removed"
-        if self._free() < self._min_free and (freed := self._images.prune_cache(0)):
+        if freed := self._images.prune_cache(0):
             yield f"the cache of build steps was emptied, of {freed >> 20} MiB"
 
     def _remove(self, attempt: Attempt) -> None:

@@ -8,7 +8,7 @@ from binder_build.image_store import BuiltImage
 from binder_build.records import Subject
 from binder_build.source import Revision
 from binder_client.client import Client
-from binder_plan.recipe import APP_LABEL, JUPYTER_APP, Recipe
+from binder_plan.recipe import Recipe
 from binder_protocol.errors import (
     BinderError,
     ClientError,
@@ -17,6 +17,7 @@ from binder_protocol.errors import (
     RegistrationFailed,
     Unavailable,
 )
+from binder_protocol.labels import APP, JUPYTER
 from binder_protocol.models import Limits, Template, TemplateSpec
 from binder_protocol.models.registry import PLACEHOLDERS
 
@@ -48,7 +49,7 @@ def spec_of(subject: Subject, revision: Revision, recipe: Recipe, image: BuiltIm
             health_path=recipe.launch.health_path or "/",
             limits=Limits(memory=recipe.launch.memory, cpu=recipe.launch.cpu),
             strip_prefix=recipe.launch.strip_prefix,
-            login=image.labels.get(APP_LABEL) == JUPYTER_APP and (image.command or ())[-1:] == _JUPYTER_COMMAND,
+            login=image.labels.get(APP) == JUPYTER and (image.command or ())[-1:] == _JUPYTER_COMMAND,
             labels={"commit": revision.commit[:63], "buildpack": recipe.buildpack},
             display_name=subject.display_name[:500],
         )

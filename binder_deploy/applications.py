@@ -20,7 +20,7 @@ from binder_deploy.reconciler import why_it_ended
 from binder_deploy.records import ACTIVE, Record, failure_of
 from binder_deploy.store import Store
 from binder_deploy.waits import Feed, Waits
-from binder_protocol.errors import BinderError, Conflict, EngineError, LaunchFailed, NoRecord, QueueFull
+from binder_protocol.errors import BinderError, Conflict, EngineError, LaunchFailed, NoRecord, QueueFull, Unavailable
 from binder_protocol.models import ApplicationStatus, Capacity, LaunchRequest, Template
 from binder_protocol.service.work import WorkerPool
 
@@ -109,8 +109,8 @@ class Applications:
                 return
             try:
                 location, timings = self._until_it_answers(record.launch, woken)
-            except EngineError as error:
-                # Not the application's fault: the reconciler tries again, and gives up when its time is over.
+            except Unavailable as error:
+                # Of the engine or the database, not the application: the reconciler tries again, until time is over.
                 log.warning("a launch was interrupted", application=identity, error=error.message)
                 if record.reason != error.message:
                     self._to(

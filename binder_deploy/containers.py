@@ -8,19 +8,9 @@ from typing import Any
 
 from binder_deploy import routes
 from binder_deploy.launches import Launch
-from binder_deploy.startup import (
-    APP,
-    APPLICATION,
-    JUPYTER,
-    OTHER,
-    TEMPLATE,
-    USER,
-    Image,
-    environment,
-    filled,
-    runs_jupyter,
-)
+from binder_deploy.startup import USER, Image, environment, filled, runs_jupyter
 from binder_protocol.errors import InvalidTemplate
+from binder_protocol.labels import APP, APPLICATION, JUPYTER, OTHER, TEMPLATE
 
 HOME, PORT, MIDDLEWARES = "org.binder.home", "org.binder.port", "org.binder.middlewares"
 """Labels beside those of startup.py: HOME is part of a container's identity; the others make its route."""

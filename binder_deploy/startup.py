@@ -5,11 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from binder_deploy.launches import RESERVED, Launch
+from binder_protocol.labels import APP, JUPYTER
 
-APPLICATION, TEMPLATE, APP = "org.binder.application", "org.binder.template", "org.binder.app"
-"""Labels of what runs and, the last one, of images: the kind of application."""
-
-JUPYTER, OTHER = "jupyter", "other"
 USER = 1000
 _JUPYTER_COMMAND = ("jupyter-lab",)
 

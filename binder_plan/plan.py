@@ -14,9 +14,7 @@ from binder_plan.ignore import dockerignore, own_patterns
 from binder_plan.launch_files import Launching, launching
 from binder_plan.lfs import lfs_warnings
 from binder_plan.recipe import (
-    APP_LABEL,
     ENVIRONMENT_LABEL,
-    OTHER_APP,
     Base,
     Copy,
     Environment,
@@ -27,6 +25,7 @@ from binder_plan.recipe import (
 from binder_plan.scripts import COMMON, Scripts, find_common, read_scripts
 from binder_plan.tree import Tree
 from binder_protocol.errors import InvalidRepository
+from binder_protocol.labels import APP, OTHER
 from binder_protocol.models import IgnoredFile
 
 # Files by which other tools, or other versions of Binder, know what to install.
@@ -118,7 +117,7 @@ def _own(dockerfile: str, started: Launching) -> str:
 def _labels(buildpack: Buildpack, base: Base, environment: Environment | None, scripts: Scripts) -> dict[str, str]:
     key = {} if environment is None else {ENVIRONMENT_LABEL: environment.key}
     # The base image's label says that a Jupyter server checks the token itself; where none runs the front door has to.
-    app = {APP_LABEL: OTHER_APP} if scripts.replaces_jupyter else {}
+    app = {APP: OTHER} if scripts.replaces_jupyter else {}
     return {"org.binder.buildpack": buildpack.name, "org.binder.base": base.id, **key, **app}
 
 

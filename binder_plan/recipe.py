@@ -13,9 +13,6 @@ from binder_protocol.models import IgnoredFile, Plan
 REPO_DIR = "/home/jovyan"
 ENVIRONMENT = "/opt/binder/env"
 LIBEXEC = "/opt/binder/libexec"
-APP_LABEL, JUPYTER_APP, OTHER_APP = "org.binder.app", "jupyter", "other"
-"""The label of images that says what kind of application they start."""
-
 ENVIRONMENT_LABEL = "org.binder.environment"
 NB_USER, NB_UID = "jovyan", "1000"
 DEFAULT_PORT = 8888

@@ -17,6 +17,8 @@ from tests.support import helm, image_registry, ssh_server
 from tests.support.postgres import Postgres, postgres_server
 from tests.support.postgres import program as postgres_program
 
+ENVIRONMENTS = pytest.StashKey[set[str]]()
+LONGEST = ("cluster", "e2e", "faults", "docker", "contract", "unit")
 ENGINES = ("docker", "browser", "npm", "registry", "sshd", "postgres", "kubernetes", "helm")
 
 
@@ -34,10 +36,22 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError(f"--require knows {', '.join(ENGINES)}, not {', '.join(sorted(unknown))}")
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """What several processes of pytest leave to one of them: a module, all journeys, all that has a cluster."""
+    item.add_marker(pytest.mark.xdist_group(_group(item)))
+
+
 @pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests with a cluster come last: meanwhile it may still be compiled."""
-    items.sort(key=lambda item: item.get_closest_marker("kubernetes") is not None)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Tests with a cluster come last: meanwhile it may still be compiled. Of several processes, one waits for it.
+
+    Those begin with what takes longest and can't be divided.
+    """
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: LONGEST.index(_kind(item)))
+    else:
+        items.sort(key=lambda item: _kind(item) == "cluster")
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -50,10 +64,22 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
     return (yield)
 
 
-def pytest_unconfigure() -> None:
-    """Stops the cluster, where these tests started it."""
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Remembers what environments were there before."""
+    if not hasattr(session.config, "workerinput"):
+        session.config.stash[ENVIRONMENTS] = _environments()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Stops the cluster, where these tests started it.
+
+    Builds share the images of environments, so that none of them removes its own; those of tests go once all are over.
+    """
     if _found_cluster.cache_info().currsize:
         _found_cluster().stop()
+    before = config.stash.get(ENVIRONMENTS, None)
+    for image in sorted(_environments() - before) if before is not None else ():
+        subprocess.run(["docker", "image", "rm", image], capture_output=True, timeout=60, check=False)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -65,15 +91,6 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
             pytest.fail(f"{name} is required: {missing}", pytrace=False)
         if missing:
             pytest.skip(f"{name}: {missing}")
-
-
-@pytest.fixture(scope="session", autouse=True)
-def no_environments_stay() -> Iterator[None]:
-    """Builds share the images of environments, so that none of them removes its own; those of tests go at the end."""
-    before = _environments()
-    yield
-    for image in sorted(_environments() - before):
-        subprocess.run(["docker", "image", "rm", image], capture_output=True, timeout=60, check=False)
 
 
 @pytest.fixture
@@ -126,6 +143,17 @@ def helm_program() -> str:
     if missing:
         pytest.fail(f"mark this test with pytest.mark.helm: {missing}", pytrace=False)
     return helm.helm()
+
+
+def _kind(item: pytest.Item) -> str:
+    folder = item.path.relative_to(Path(__file__).parent).parts[0]
+    with_cluster = any(item.get_closest_marker(name) for name in ("kubernetes", "helm"))
+    return "cluster" if with_cluster or folder == "kubernetes" else folder
+
+
+def _group(item: pytest.Item) -> str:
+    kind = _kind(item)
+    return kind if kind in ("cluster", "e2e") else item.path.stem
 
 
 def _required(config: pytest.Config) -> set[str]:

@@ -20,8 +20,9 @@ from binder_deploy.backends.engine import DockerEndings, DockerLines, cannot_run
 from binder_deploy.containers import Surroundings
 from binder_deploy.launches import Launch
 from binder_deploy.route_files import RouteFiles
-from binder_deploy.startup import APP, APPLICATION, JUPYTER, Image
+from binder_deploy.startup import Image
 from binder_protocol.errors import EngineError, ImageNotFound, LaunchFailed, NoRecord
+from binder_protocol.labels import APP, APPLICATION, JUPYTER
 from binder_protocol.models import PreloadStatus
 
 log = structlog.get_logger()

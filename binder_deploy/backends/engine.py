@@ -14,8 +14,8 @@ import requests.exceptions
 import urllib3.exceptions
 
 from binder_deploy.backends import Line
-from binder_deploy.startup import APPLICATION
 from binder_protocol.errors import EngineError, InvalidTemplate, LaunchFailed
+from binder_protocol.labels import APPLICATION
 
 _LONGEST_LINE = 65_536
 

@@ -9,6 +9,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
+from binder_protocol.labels import PREFIX
 from binder_protocol.models.base import Milliseconds, Name, RequestModel, Time, WireModel
 from binder_protocol.models.placement import Placement
 from binder_protocol.models.quantities import memory_bytes, millicpus
@@ -30,7 +31,7 @@ _LABEL_KEY = re.compile(rf"{_LABEL_PREFIX}[A-Za-z0-9](?:[-A-Za-z0-9_.]{{0,61}}[A
 _LABEL_VALUE = re.compile(r"(?:[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?")
 _EXTENDED = re.compile(r"[a-z0-9](?:[-a-z0-9.]{0,251}[a-z0-9])?/[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
 _RESERVED_DOMAINS = ("kubernetes.io", "k8s.io")
-_RESERVED_LABELS = ("org.binder.", "traefik.", "kubernetes.io/", "k8s.io/")
+_RESERVED_LABELS = (PREFIX, "traefik.", "kubernetes.io/", "k8s.io/")
 _PATH = re.compile(r"/[A-Za-z0-9._~!$&'()*+,;=:@%/?-]*")
 _PLACEHOLDER = re.compile(r"\{([A-Za-z_-]+)\}")
 

@@ -10,21 +10,18 @@ import sys
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import structlog
 from sqlalchemy import Connection, Engine, create_engine, event, func, select, text
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from binder_protocol.errors import BadDatabase, BadQuery, NoDatabase, Unavailable
+from binder_protocol.errors import BadDatabase, BadQuery
+from binder_protocol.service.storage_errors import translated
 from binder_protocol.service.turns import Turns
 
-log = structlog.get_logger()
-
-_BUSY_MILLISECONDS = 10_000
+_BUSY_SECONDS = 10.0
 _POOL_WAIT_SECONDS = 10
 _CONNECT_SECONDS = 5
 _SILENT_SECONDS = 10
@@ -42,27 +39,32 @@ class Database:
     Sessions are SQLAlchemy Core connections; the ORM is left out, for it costs each service several MB.
     """
 
-    def __init__(self, url: str, migrations: str) -> None:
+    def __init__(self, url: str, migrations: str, *, busy_seconds: float = _BUSY_SECONDS) -> None:
+        """`busy_seconds`: the longest that a transaction waits for others to end theirs."""
         self.url = url
         self.migrations = migrations
         self.file = _sqlite_file(url)
-        self.engine = _engine(url)
-        self._turns = nullcontext() if self.file is None else Turns(_BUSY_MILLISECONDS / 1_000)
+        self.engine = _engine(url, busy_seconds)
+        self._busy_seconds = busy_seconds
+        # SQLite lets writers try again and again until one comes at the right moment, and forgets who came first.
+        self._turns = None if self.file is None else Turns()
 
     @contextmanager
     def session(self) -> Iterator[Connection]:
         """A transaction that may write: committed at the end, rolled back by an exception.
 
-        On SQLite writers take turns from the first statement on. IntegrityError passes as it is; every other failure
-        is raised as BadDatabase, NoDatabase where the database can't be reached.
+        On SQLite writers take turns from the first statement on, those of this process in their order. IntegrityError
+        passes as it is; every other failure is raised as BadDatabase, with `retry_after` where others were in the
+        way for too long; NoDatabase where the database can't be reached.
         """
-        with _translated(BadDatabase), self._turns, self.engine.begin() as connection:
+        turn = nullcontext() if self._turns is None else self._turns.turn(self._busy_seconds)
+        with translated(BadDatabase), turn, self.engine.begin() as connection:
             yield connection
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """A transaction that only reads: one consistent picture, and waits for no writer. Failures are BadQuery."""
-        with _translated(BadQuery), self._readers.connect() as connection:
+        with translated(BadQuery), self._readers.connect() as connection:
             yield connection
 
     def take_turn(self, connection: Connection, what: str) -> None:
@@ -164,17 +166,19 @@ def _sqlite_file(url: str) -> Path | None:
     return Path(parsed.database)
 
 
-def _engine(url: str) -> Engine:
-    address = _address(url)
+def _engine(url: str, busy_seconds: float) -> Engine:
+    address, milliseconds = _address(url), round(busy_seconds * 1_000)
     if address.get_backend_name() != "sqlite":
-        return _postgres(address)
-    engine = create_engine(address, pool_size=24, max_overflow=40, pool_timeout=_POOL_WAIT_SECONDS, pool_use_lifo=True)
-    event.listen(engine, "connect", _prepare_sqlite)
+        return _postgres(address, milliseconds)
+    engine = create_engine(
+        address, pool_size=24, max_overflow=40, pool_timeout=_POOL_WAIT_SECONDS, pool_use_lifo=True
+    )
+    event.listen(engine, "connect", partial(_prepare_sqlite, milliseconds))
     event.listen(engine, "begin", _begin_sqlite)
     return engine
 
 
-def _postgres(address: URL) -> Engine:
+def _postgres(address: URL, milliseconds: int) -> Engine:
     # A server that is gone without a word is noticed by the kernel; that one waits for an answer, not for ever.
     silent = {"keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3}
     engine = create_engine(
@@ -184,14 +188,14 @@ def _postgres(address: URL) -> Engine:
             "application_name": "binder", **silent,
         },
     )  # fmt: skip
-    event.listen(engine, "connect", _prepare_postgres)
+    event.listen(engine, "connect", partial(_prepare_postgres, milliseconds))
     return engine
 
 
-def _prepare_postgres(connection: Any, _record: object) -> None:
+def _prepare_postgres(milliseconds: int, connection: Any, _record: object) -> None:
     # Not as options of the connection: poolers between us and the server refuse those.
     connection.execute(
-        f"SET lock_timeout = {_BUSY_MILLISECONDS}; SET statement_timeout = {_STATEMENT_SECONDS * 1_000};"
+        f"SET lock_timeout = {milliseconds}; SET statement_timeout = {_STATEMENT_SECONDS * 1_000};"
         f"SET idle_in_transaction_session_timeout = {_STATEMENT_SECONDS * 1_000}"
     )
     connection.commit()
@@ -206,10 +210,10 @@ def _prepare_postgres(connection: Any, _record: object) -> None:
     connection.adapters.register_dumper(str, Text)
 
 
-def _prepare_sqlite(connection: Any, _record: object) -> None:
+def _prepare_sqlite(milliseconds: int, connection: Any, _record: object) -> None:
     connection.isolation_level = None  # BEGIN is ours: the module's own comes too late for a consistent picture
     for pragma in (
-        f"busy_timeout = {_BUSY_MILLISECONDS}",
+        f"busy_timeout = {milliseconds}",
         "journal_mode = WAL",
         "synchronous = NORMAL",
         "foreign_keys = ON",
@@ -222,21 +226,3 @@ def _begin_sqlite(connection: Connection) -> None:
     # A deferred transaction that turns from reading to writing fails at once when another one wrote meanwhile.
     reads = connection.get_execution_options().get("binder_reads")
     connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
-
-
-@contextmanager
-def _translated(failure: type[Unavailable]) -> Iterator[None]:
-    try:
-        yield
-    except IntegrityError:
-        raise
-    except PoolTimeout as error:
-        raise failure("the database is busy") from error
-    except DBAPIError as error:
-        words = str(error.orig)  # for the operator alone: it may name hosts, users and values
-        log.warning("the database failed", error=words)
-        if error.connection_invalidated or "unable to open" in words or "connection" in words:
-            raise NoDatabase("the database can't be reached") from error
-        raise failure from error
-    except SQLAlchemyError as error:
-        raise failure from error

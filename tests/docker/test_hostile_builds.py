@@ -38,7 +38,7 @@ HOSTILE = {
     "leaves a process behind": Hostile(
         SH + f"setsid nohup sleep {MARK} >/dev/null 2>&1 &\necho gone; exit 3\n", "build-step-failed", ("exit code 3",)
     ),
-    "never ends": Hostile(SH + f"echo waiting; sleep {MARK}\n", "timeout", ("longer than 15 s", "waiting")),
+    "never ends": Hostile(SH + f"echo waiting; sleep {MARK}\n", "timeout", ("longer than 20 s", "waiting")),
     "never ends, and ignores signals": Hostile(
         "#!/bin/bash\ntrap '' TERM INT HUP\n" + f"while :; do sleep {MARK}; done\n", "timeout", ("longer than",)
     ),
@@ -76,7 +76,7 @@ HOSTILE = {
 
 @pytest.fixture(scope="module")
 def suite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Suite]:
-    limits = {"memory": "300M", "pids": PIDS, "build_seconds": 15, "workers": WORKERS}
+    limits = {"memory": "300M", "pids": PIDS, "build_seconds": 20, "workers": WORKERS}
     with build_suite(tmp_path_factory.mktemp("home"), **limits) as suite:
         yield suite
 

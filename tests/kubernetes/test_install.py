@@ -82,9 +82,7 @@ class Installed:
     def pods(self) -> dict[str, str]:
         """The uids of the pods of applications that tests launched, by their names: the health check launches, too."""
         ours = ("--selector=org.binder.template=server", "--output=json")
-        found = self.installation.cluster.kubectl(
-            f"--namespace={self.installation.applications}", "get", "pods", *ours
-        )
+        found = self.installation.cluster.kubectl(f"--namespace={self.installation.applications}", "get", "pods", *ours)
         return {each["metadata"]["name"]: each["metadata"]["uid"] for each in json.loads(found)["items"]}
 
 

@@ -157,11 +157,19 @@ def _add(tar: tarfile.TarFile, name: str, data: bytes) -> None:
     tar.addfile(entry, io.BytesIO(data))
 
 
+_INDEX = """\
+import asyncio, os, sys
+from rattler.index import index_fs
+
+asyncio.run(index_fs(sys.argv[1], write_zst=True))
+os._exit(0)  # py-rattler's threads sometimes crash an interpreter that ends in order
+"""
+
+
 def _index(directory: Path) -> None:
-    code = "import asyncio, sys; from rattler.index import index_fs; asyncio.run(index_fs(sys.argv[1], write_zst=True))"
     rattler = installed_rattler(directory.parent / "rattler")
     subprocess.run(
-        [sys.executable, "-c", code, str(directory)], check=True, timeout=120, env={"PYTHONPATH": str(rattler)}
+        [sys.executable, "-c", _INDEX, str(directory)], check=True, timeout=120, env={"PYTHONPATH": str(rattler)}
     )
 
 

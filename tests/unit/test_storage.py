@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -196,3 +197,78 @@ def test_a_locked_database_is_waited_for(database: Database, tmp_path: Path) -> 
         other.execute("COMMIT")
         eventually(lambda: done, within=5)
         thread.join()
+
+
+HOLDS = """
+import sqlite3, sys, time
+connection = sqlite3.connect(sys.argv[1], isolation_level=None)
+connection.execute("BEGIN IMMEDIATE")
+print("holds", flush=True)
+sys.stdin.readline()
+connection.execute("COMMIT")
+print("has ended", flush=True)
+"""
+
+
+def test_a_writer_that_was_stopped_in_the_middle_makes_others_busy_until_it_goes_on(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path}/state.db", MIGRATIONS, busy_seconds=0.3)
+    database.migrate()
+    command = [sys.executable, "-c", HOLDS, str(tmp_path / "state.db")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdin is not None
+        assert other.stdout is not None
+        try:
+            assert other.stdout.readline() == "holds\n"
+            other.send_signal(signal.SIGSTOP)
+            with pytest.raises(BadDatabase, match="busy") as refused, database.session() as connection:
+                connection.execute(INSERT, {"name": "a"})
+            assert (refused.value.status, bool(refused.value.retry_after)) == (503, True)
+            assert count(database) == 0
+            other.send_signal(signal.SIGCONT)
+            other.stdin.write("\n")
+            other.stdin.flush()
+            assert other.stdout.readline() == "has ended\n"
+        finally:
+            other.kill()
+    with database.session() as connection:
+        connection.execute(INSERT, {"name": "a"})
+    database.close()
+
+
+STORM = """
+import sys, threading, time
+from concurrent.futures import ThreadPoolExecutor
+from sqlalchemy import text
+from binder_protocol.service.storage import Database
+
+database = Database(sys.argv[1], sys.argv[2], busy_seconds=2)
+change = text("UPDATE templates SET newest = newest + 1")
+
+def write(_):
+    for _ in range(6):
+        with database.session() as connection:
+            connection.execute(change)
+            time.sleep(0.005)
+
+print("begins", flush=True)
+with ThreadPoolExecutor(50) as pool:
+    list(pool.map(write, range(50)))
+"""
+
+
+def test_pauses_of_a_process_make_none_of_its_own_writers_fail(database: Database) -> None:
+    with database.session() as connection:
+        connection.execute(INSERT, {"name": "a"})
+    command = [sys.executable, "-c", STORM, database.url, MIGRATIONS]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as storm:
+        assert storm.stdout is not None
+        assert storm.stdout.readline() == "begins\n"
+        waiting = threading.Event()
+        while storm.poll() is None:
+            storm.send_signal(signal.SIGSTOP)
+            waiting.wait(0.1)
+            storm.send_signal(signal.SIGCONT)
+            waiting.wait(0.05)
+        assert storm.returncode == 0, storm.stderr and storm.stderr.read()[-1500:]
+    with database.reading() as connection:
+        assert connection.execute(text("SELECT newest FROM templates")).scalar_one() == 301

@@ -25,19 +25,9 @@ from binder_deploy.backends.kubernetes.placing import placed
 from binder_deploy.backends.kubernetes.pod_patch import patched
 from binder_deploy.backends.kubernetes.site import Site
 from binder_deploy.launches import Launch
-from binder_deploy.startup import (
-    APP,
-    APPLICATION,
-    JUPYTER,
-    OTHER,
-    TEMPLATE,
-    USER,
-    Image,
-    environment,
-    filled,
-    runs_jupyter,
-)
+from binder_deploy.startup import USER, Image, environment, filled, runs_jupyter
 from binder_protocol.errors import InvalidTemplate
+from binder_protocol.labels import APP, APPLICATION, JUPYTER, OTHER, TEMPLATE
 
 MANAGED_BY, INSTANCE = "app.kubernetes.io/managed-by", "app.kubernetes.io/instance"
 CONTAINER = "application"

@@ -12,7 +12,7 @@ from typing import Any
 
 from binder_deploy.backends.kubernetes.site import Site
 from binder_deploy.network import REFUSED_NETWORKS
-from binder_deploy.startup import APPLICATION
+from binder_protocol.labels import APPLICATION
 
 REFUSED_NETWORKS_6 = (
     "::/80",

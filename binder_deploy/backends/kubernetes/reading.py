@@ -10,7 +10,6 @@ from typing import Any
 from binder_deploy.backends import Instance, State
 from binder_deploy.backends.kubernetes.fitting import Amounts, requested
 from binder_deploy.backends.kubernetes.objects import CONTAINER
-from binder_deploy.startup import APP, APPLICATION, JUPYTER
 from binder_protocol.errors import (
     ApplicationOutOfMemory,
     BinderError,
@@ -19,6 +18,7 @@ from binder_protocol.errors import (
     ImageNotFound,
     InvalidTemplate,
 )
+from binder_protocol.labels import APP, APPLICATION, JUPYTER
 
 Json = dict[str, Any]
 

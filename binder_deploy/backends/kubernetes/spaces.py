@@ -10,7 +10,7 @@ from binder_deploy.backends.kubernetes.cluster import Cluster, Json
 from binder_deploy.backends.kubernetes.informer import Informer
 from binder_deploy.backends.kubernetes.paths import collection, item
 from binder_deploy.backends.kubernetes.site import Site
-from binder_deploy.startup import APPLICATION
+from binder_protocol.labels import APPLICATION
 
 
 @dataclass(frozen=True)
