@@ -3,10 +3,11 @@
     python -m benchmarks.scale [--count 5000] [--clients 16] [--turns 5] [--json FILE]
 
 A control plane of its own (tests/cluster/simulated.py) stands beside a registry and a deploy service, each a process of
-its own as in production. They take turns: so many applications through the deploy service, then the same objects by a
-client that does nothing else (some hundreds are enough to tell its rate), which are removed again; ratios are medians
-of turns. On both sides one process asks, over connections that stay open. When all are launched, they are listed, found
-again after a restart, culled and deleted. Ends with 1 where a goal is missed.
+its own as in production. They take turns: half of so many applications through the deploy service, then the same objects
+by a client that does nothing else (some hundreds are enough to tell its rate), which are removed again, then the other
+half; ratios are medians of turns. On both sides one process asks, over connections that stay open, and both make theirs in
+one namespace: what a pod costs scheduler and controllers grows with the services there. When all are launched, they are
+listed, found again after a restart, culled and deleted. Ends with 1 where a goal is missed.
 """
 
 from __future__ import annotations
@@ -24,9 +25,11 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import psutil
 
+from benchmarks.plain_client import SELECTOR
 from benchmarks.processors import Processors
 from benchmarks.scale_service import NAMESPACE, TEMPLATE, Deploy, Statuses, deploy_service
 from binder_protocol.models import ApplicationStatus
@@ -39,7 +42,6 @@ GOALS = {
     "status p99, ms": (100.0, min),
     "memory, MiB": (400.0, min),
 }
-FLOOR = "floor"
 _KINDS = ("/api/v1/{}/pods", "/api/v1/{}/services", "/apis/networking.k8s.io/v1/{}/ingresses")
 _MIB = 2**20
 _FEW = 100
@@ -67,24 +69,25 @@ class Figures(dict[str, Any]):
 def floor(cluster: Simulated, count: int, processes: Mapping[str, psutil.Process]) -> tuple[float, dict[str, float]]:
     """Applications per second of a plain client, and what each took of processors; what it made is gone afterwards."""
     taken = Processors(processes)
-    command = [sys.executable, "-m", "benchmarks.plain_client", str(cluster.kubeconfig), FLOOR, str(count)]
+    command = [sys.executable, "-m", "benchmarks.plain_client", str(cluster.kubeconfig), NAMESPACE, str(count)]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=_LONGEST_SECONDS)
     processors = taken.taken(count)
-    eventually(lambda: _cleared(cluster, FLOOR), within=_LONGEST_SECONDS, every=1, what="the floor's end")
+    eventually(lambda: _cleared(cluster), within=_LONGEST_SECONDS, every=1, what="the floor's end")
     return count / float(done.stdout), processors
 
 
-def _cleared(cluster: Simulated, namespace: str) -> bool:
+def _cleared(cluster: Simulated) -> bool:
     """Deletes all of a kind in one request: who collects what pods own is allowed but 20 requests a second."""
-    for each in _KINDS:
+    paths = [f"{each.format(f'namespaces/{NAMESPACE}')}?labelSelector={quote(SELECTOR)}" for each in _KINDS]
+    for each in paths:
         with contextlib.suppress(subprocess.CalledProcessError):  # of too many the server leaves some
-            cluster.kubectl("delete", "--raw", each.format(f"namespaces/{namespace}"))
-    return not left(cluster, namespace)
+            cluster.kubectl("delete", "--raw", each)
+    return not any(json.loads(cluster.kubectl("get", "--raw", f"{each}&limit=1"))["items"] for each in paths)
 
 
-def left(cluster: Simulated, namespace: str = NAMESPACE, kinds: Sequence[str] = _KINDS) -> bool:
+def left(cluster: Simulated, kinds: Sequence[str] = _KINDS) -> bool:
     """Whether there is anything yet of what applications are made of."""
-    paths = [each.format(f"namespaces/{namespace}") for each in kinds]
+    paths = [each.format(f"namespaces/{NAMESPACE}") for each in kinds]
     return any(json.loads(cluster.kubectl("get", "--raw", f"{each}?limit=1"))["items"] for each in paths)
 
 
@@ -142,11 +145,13 @@ def launches(cluster: Simulated, made: Deploy, given: argparse.Namespace, found:
     binder, plain = [], []
     for turn in range(1, given.turns + 1):
         taken = Processors(processes)
-        binder.append(each / launch(made, each, given.clients, asker))
-        found[f"turn {turn}, processor ms for each"] = taken.taken(each)
+        seconds = launch(made, each // 2, given.clients, asker)
+        found[f"turn {turn}, processor ms for each"] = taken.taken(each // 2)
         rate, found[f"turn {turn}, processor ms for each of the plain client"] = floor(
             cluster, min(each, _FLOOR), processes
         )
+        seconds += launch(made, each - each // 2, given.clients, asker)
+        binder.append(each / seconds)
         plain.append(rate)
         found[f"turn {turn}, applications/s (plain client)"] = f"{binder[-1]:.1f} ({plain[-1]:.1f})"
     found["applications/s"], found["plain client, applications/s"] = statistics.median(binder), statistics.median(plain)
@@ -214,13 +219,14 @@ def main() -> None:
     parser.add_argument("--turns", type=int, default=5)
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
+    if given.count % given.turns:
+        parser.error("--count is no multiple of --turns")
     found = Figures(applications=given.count)
     with tempfile.TemporaryDirectory(prefix="binder-scale-", dir="/var/tmp") as name:
         folder = Path(name)
         room = given.count + given.count // 10 + given.count // given.turns
         with simulated(folder / "cluster", room // PODS_PER_NODE + 2) as cluster:
-            for namespace in (NAMESPACE, FLOOR):
-                cluster.kubectl("create", "namespace", namespace)
+            cluster.kubectl("create", "namespace", NAMESPACE)
             whole(cluster, folder, given, found)
             requests_of_a_few(cluster, folder, found)
     if given.json:
