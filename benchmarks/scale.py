@@ -3,11 +3,11 @@
     python -m benchmarks.scale [--count 5000] [--clients 16] [--turns 5] [--json FILE]
 
 A control plane of its own (tests/cluster/simulated.py) stands beside a registry and a deploy service, each a process of
-its own as in production. They take turns: half of so many applications through the deploy service, then the same objects
-by a client that does nothing else (some hundreds are enough to tell its rate), which are removed again, then the other
-half; ratios are medians of turns. On both sides one process asks, over connections that stay open, and both make theirs in
-one namespace: what a pod costs scheduler and controllers grows with the services there. When all are launched, they are
-listed, found again after a restart, culled and deleted. Ends with 1 where a goal is missed.
+its own as in production. They take turns: half of so many applications through the deploy service, then the same
+objects by a client that does nothing else (some hundreds are enough to tell its rate), which are removed again, then
+the other half; ratios are medians of turns. On both sides one process asks, over connections that stay open, and both
+make theirs in one namespace: what a pod costs scheduler and controllers grows with the services there. When all are
+launched, they are listed, found again after a restart, culled and deleted. Ends with 1 where a goal is missed.
 """
 
 from __future__ import annotations
