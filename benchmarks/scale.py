@@ -50,6 +50,7 @@ _REST_SECONDS = 60
 _AGE_SECONDS = 60
 _LOOKS_SECONDS = 30
 _LONGEST_SECONDS = 1_800
+_CALM_PERCENT = 15
 
 
 class Figures(dict[str, Any]):
@@ -68,12 +69,20 @@ class Figures(dict[str, Any]):
 
 def floor(cluster: Simulated, count: int, processes: Mapping[str, psutil.Process]) -> tuple[float, dict[str, float]]:
     """Applications per second of a plain client, and what each took of processors; what it made is gone afterwards."""
+    _calm(processes)
     taken = Processors(processes)
     command = [sys.executable, "-m", "benchmarks.plain_client", str(cluster.kubeconfig), NAMESPACE, str(count)]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=_LONGEST_SECONDS)
     processors = taken.taken(count)
     eventually(lambda: _cleared(cluster), within=_LONGEST_SECONDS, every=1, what="the floor's end")
+    _calm(processes)
     return count / float(done.stdout), processors
+
+
+def _calm(processes: Mapping[str, psutil.Process]) -> None:
+    """Returns when the controllers are done with what was before: whoever comes next would pay for it."""
+    controllers = processes["controller-manager"]
+    eventually(lambda: controllers.cpu_percent(1) < _CALM_PERCENT, within=300, every=0.1, what="the controllers' rest")
 
 
 def _cleared(cluster: Simulated) -> bool:
