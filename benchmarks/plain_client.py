@@ -16,12 +16,17 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from urllib.parse import quote
 
-from binder_deploy.backends.kubernetes.objects import objects, owned
+from binder_deploy.backends.kubernetes.objects import INSTANCE, objects, owned
 from binder_deploy.backends.kubernetes.paths import collection
 from binder_deploy.backends.kubernetes.site import Entrance, Site
 from binder_deploy.launches import Launch
 from tests.support.apiproxy import Upstream, upstream
+
+SUITE = "floor"
+SELECTOR = f"{INSTANCE}={SUITE}"
+"""What tells its objects from others of the namespace."""
 
 
 class Creator:
@@ -39,8 +44,9 @@ class Creator:
             self._post(owned(each, uid))
 
     def await_running(self) -> None:
-        """Returns when no pod of the namespace waits any more."""
-        path = f"{collection('v1', 'Pod', self._site.namespace)}?fieldSelector=status.phase!=Running&limit=1"
+        """Returns when none of its pods waits any more."""
+        pods = collection("v1", "Pod", self._site.namespace)
+        path = f"{pods}?labelSelector={quote(SELECTOR)}&fieldSelector=status.phase!=Running&limit=1"
         while self._get(path)["items"]:
             time.sleep(0.2)
 
@@ -74,7 +80,7 @@ def create(kubeconfig: Path, namespace: str, count: int, threads: int, prefix: s
     """Seconds until all are created, and their pods run: a cluster that lags behind is not faster for it."""
     where, numbers = upstream(kubeconfig), itertools.count()
     entrance = Entrance(controller="nginx", guard_url="http://127.0.0.1:8084")
-    site, lock = Site(suite="floor", namespace=namespace, entrance=entrance), threading.Lock()
+    site, lock = Site(suite=SUITE, namespace=namespace, entrance=entrance), threading.Lock()
 
     def work() -> None:
         creator = Creator(where, site)

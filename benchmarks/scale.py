@@ -3,10 +3,11 @@
     python -m benchmarks.scale [--count 5000] [--clients 16] [--turns 5] [--json FILE]
 
 A control plane of its own (tests/cluster/simulated.py) stands beside a registry and a deploy service, each a process of
-its own as in production. They take turns: so many applications through the deploy service, then the same objects by a
-client that does nothing else (some hundreds are enough to tell its rate), which are removed again; ratios are medians
-of turns. When all are launched, they are listed, found again after a restart, culled and deleted. Ends with 1 where a
-goal is missed.
+its own as in production. They take turns: half of so many applications through the deploy service, then the same
+objects by a client that does nothing else (some hundreds are enough to tell its rate), which are removed again, then
+the other half; ratios are medians of turns. On both sides one process asks, over connections that stay open, and both
+make theirs in one namespace: what a pod costs scheduler and controllers grows with the services there. When all are
+launched, they are listed, found again after a restart, culled and deleted. Ends with 1 where a goal is missed.
 """
 
 from __future__ import annotations
@@ -20,13 +21,16 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import psutil
 
+from benchmarks.plain_client import SELECTOR
+from benchmarks.processors import Processors
 from benchmarks.scale_service import NAMESPACE, TEMPLATE, Deploy, Statuses, deploy_service
 from binder_protocol.models import ApplicationStatus
 from tests.cluster.simulated import PODS_PER_NODE, Simulated, simulated
@@ -38,7 +42,6 @@ GOALS = {
     "status p99, ms": (100.0, min),
     "memory, MiB": (400.0, min),
 }
-FLOOR = "floor"
 _KINDS = ("/api/v1/{}/pods", "/api/v1/{}/services", "/apis/networking.k8s.io/v1/{}/ingresses")
 _MIB = 2**20
 _FEW = 100
@@ -47,6 +50,7 @@ _REST_SECONDS = 60
 _AGE_SECONDS = 60
 _LOOKS_SECONDS = 30
 _LONGEST_SECONDS = 1_800
+_CALM_PERCENT = 15
 
 
 class Figures(dict[str, Any]):
@@ -63,41 +67,47 @@ class Figures(dict[str, Any]):
         return [what for what, (goal, better) in GOALS.items() if better(self[what], goal) != self[what]]
 
 
-def floor(cluster: Simulated, count: int) -> float:
-    """Applications per second of a plain client; what it made is gone afterwards."""
-    command = [sys.executable, "-m", "benchmarks.plain_client", str(cluster.kubeconfig), FLOOR, str(count)]
+def floor(cluster: Simulated, count: int, processes: Mapping[str, psutil.Process]) -> tuple[float, dict[str, float]]:
+    """Applications per second of a plain client, and what each took of processors; what it made is gone afterwards."""
+    _calm(processes)
+    taken = Processors(processes)
+    command = [sys.executable, "-m", "benchmarks.plain_client", str(cluster.kubeconfig), NAMESPACE, str(count)]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=_LONGEST_SECONDS)
-    eventually(lambda: _cleared(cluster, FLOOR), within=_LONGEST_SECONDS, every=1, what="the floor's end")
-    return count / float(done.stdout)
+    processors = taken.taken(count)
+    eventually(lambda: _cleared(cluster), within=_LONGEST_SECONDS, every=1, what="the floor's end")
+    _calm(processes)
+    return count / float(done.stdout), processors
 
 
-def _cleared(cluster: Simulated, namespace: str) -> bool:
+def _calm(processes: Mapping[str, psutil.Process]) -> None:
+    """Returns when the controllers are done with what was before: whoever comes next would pay for it."""
+    controllers = processes["controller-manager"]
+    eventually(lambda: controllers.cpu_percent(1) < _CALM_PERCENT, within=300, every=0.1, what="the controllers' rest")
+
+
+def _cleared(cluster: Simulated) -> bool:
     """Deletes all of a kind in one request: who collects what pods own is allowed but 20 requests a second."""
-    for each in _KINDS:
+    paths = [f"{each.format(f'namespaces/{NAMESPACE}')}?labelSelector={quote(SELECTOR)}" for each in _KINDS]
+    for each in paths:
         with contextlib.suppress(subprocess.CalledProcessError):  # of too many the server leaves some
-            cluster.kubectl("delete", "--raw", each.format(f"namespaces/{namespace}"))
-    return not left(cluster, namespace)
+            cluster.kubectl("delete", "--raw", each)
+    return not any(json.loads(cluster.kubectl("get", "--raw", f"{each}&limit=1"))["items"] for each in paths)
 
 
-def left(cluster: Simulated, namespace: str = NAMESPACE, kinds: Sequence[str] = _KINDS) -> bool:
+def left(cluster: Simulated, kinds: Sequence[str] = _KINDS) -> bool:
     """Whether there is anything yet of what applications are made of."""
-    paths = [each.format(f"namespaces/{namespace}") for each in kinds]
+    paths = [each.format(f"namespaces/{NAMESPACE}") for each in kinds]
     return any(json.loads(cluster.kubectl("get", "--raw", f"{each}?limit=1"))["items"] for each in paths)
 
 
-def launch(made: Deploy, count: int, clients: int, asker: Statuses, **request: Any) -> float:
+def launch(made: Deploy, count: int, clients: int, asker: Statuses, *words: str) -> float:
     """Launches so many more, and waits until all are deployed; seconds."""
-
-    def one(_: int) -> None:
-        asker.known.append(made.client.deploy.deploy(TEMPLATE, **request).id)
-
     before = made.count(ApplicationStatus.DEPLOYED)
-    began = time.monotonic()
-    with asker.asking(), ThreadPoolExecutor(clients) as pool:
-        list(pool.map(one, range(count)))
+    with asker.asking():
+        began = made.launch(count, clients, asker.known, *words)
         eventually(
             lambda: made.count(ApplicationStatus.DEPLOYED) - before == count or made.count(ApplicationStatus.FAILED),
-            within=_LONGEST_SECONDS, every=0.5, what="the launches",
+            within=_LONGEST_SECONDS, every=0.2, what="the launches",
         )  # fmt: skip
     assert not made.count(ApplicationStatus.FAILED), "launches failed"
     return time.monotonic() - began
@@ -109,7 +119,7 @@ def requests_of_a_few(
     """What the API server is asked for, counted on the way to it: per launch and stop, and while it is at rest."""
     with api_proxy(cluster.kubeconfig, folder) as proxy, deploy_service(folder / "few", proxy.kubeconfig, few) as made:
         proxy.requests.clear()
-        asker = Statuses(made.client)
+        asker = Statuses(made.url, made.key)
         launch(made, few, 8, asker)
         _tell("per launch", found, proxy, few)
         time.sleep(rest)  # at rest means that nothing is asked of it
@@ -138,11 +148,20 @@ def _kind(request: str) -> str:
 def launches(cluster: Simulated, made: Deploy, given: argparse.Namespace, found: Figures) -> list[str]:
     """Turn by turn, all of them; their ids."""
     found["memory before, MiB"] = made.memory
-    asker, each, before = Statuses(made.client), given.count // given.turns, made.processor
+    asker, each, before = Statuses(made.url, made.key), given.count // given.turns, made.processor
+    processes = {name: psutil.Process(pid) for name, pid in cluster.pids.items()} | made.processes
+    processes["benchmark"] = psutil.Process()
     binder, plain = [], []
     for turn in range(1, given.turns + 1):
-        binder.append(each / launch(made, each, given.clients, asker))
-        plain.append(floor(cluster, min(each, _FLOOR)))
+        taken = Processors(processes)
+        seconds = launch(made, each // 2, given.clients, asker)
+        found[f"turn {turn}, processor ms for each"] = taken.taken(each // 2)
+        rate, found[f"turn {turn}, processor ms for each of the plain client"] = floor(
+            cluster, min(each, _FLOOR), processes
+        )
+        seconds += launch(made, each - each // 2, given.clients, asker)
+        binder.append(each / seconds)
+        plain.append(rate)
         found[f"turn {turn}, applications/s (plain client)"] = f"{binder[-1]:.1f} ({plain[-1]:.1f})"
     found["applications/s"], found["plain client, applications/s"] = statistics.median(binder), statistics.median(plain)
     found["creation, of the plain client's rate"] = statistics.median(a / b for a, b in zip(binder, plain, strict=True))
@@ -165,7 +184,7 @@ def culling(made: Deploy, count: int, clients: int, found: Figures) -> None:
     """So many more, whose age is over when they are all there: how long until the last is gone."""
     before = made.count(ApplicationStatus.DEPLOYED)
     due = time.monotonic() + _AGE_SECONDS
-    launch(made, count, clients, Statuses(made.client), max_age=_AGE_SECONDS * 1_000)
+    launch(made, count, clients, Statuses(made.url, made.key), f"--max-age={_AGE_SECONDS * 1_000}")
     found[f"launching {count} more, s"] = time.monotonic() + _AGE_SECONDS - due
     eventually(
         lambda: made.count(ApplicationStatus.DEPLOYED) == before, within=_LONGEST_SECONDS, every=0.2, what="culling"
@@ -209,13 +228,14 @@ def main() -> None:
     parser.add_argument("--turns", type=int, default=5)
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
+    if given.count % given.turns:
+        parser.error("--count is no multiple of --turns")
     found = Figures(applications=given.count)
     with tempfile.TemporaryDirectory(prefix="binder-scale-", dir="/var/tmp") as name:
         folder = Path(name)
         room = given.count + given.count // 10 + given.count // given.turns
         with simulated(folder / "cluster", room // PODS_PER_NODE + 2) as cluster:
-            for namespace in (NAMESPACE, FLOOR):
-                cluster.kubectl("create", "namespace", namespace)
+            cluster.kubectl("create", "namespace", NAMESPACE)
             whole(cluster, folder, given, found)
             requests_of_a_few(cluster, folder, found)
     if given.json:

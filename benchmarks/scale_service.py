@@ -17,6 +17,7 @@ from pathlib import Path
 
 import psutil
 
+from benchmarks.launcher import Asker
 from binder_client.client import Client
 from binder_protocol.models import ApplicationStatus, TemplateSpec
 from tests.support.eventually import eventually
@@ -31,8 +32,15 @@ class Deploy:
     """A deploy service that runs, and its registry."""
 
     client: Client
-    process: psutil.Process
+    url: str
+    key: str = field(repr=False)
+    processes: dict[str, psutil.Process]
     database: Path
+
+    @property
+    def process(self) -> psutil.Process:
+        """The deploy service's own."""
+        return self.processes["deploy"]
 
     @property
     def memory(self) -> float:
@@ -49,6 +57,17 @@ class Deploy:
         """How many applications are in these states."""
         return sum(self.client.deploy.list(status=each, limit=1).total for each in states)
 
+    def launch(self, count: int, clients: int, known: list[str], *words: str) -> float:
+        """Asks for so many, whose ids are `known` then; the moment when it began. `words` are the launcher's."""
+        command = [sys.executable, "-m", "benchmarks.launcher", self.url, TEMPLATE, str(count), f"--clients={clients}"]
+        environment = {**os.environ, "BINDER_API_KEY": self.key}
+        with subprocess.Popen([*command, *words], env=environment, stdout=subprocess.PIPE, text=True) as launcher:
+            assert launcher.stdout is not None
+            began = float(launcher.stdout.readline())
+            known += (each.strip() for each in launcher.stdout)
+        assert launcher.returncode == 0, "launches were refused"
+        return began
+
     def rows(self) -> dict[str, int]:
         """Rows of each table."""
         with contextlib.closing(sqlite3.connect(f"file:{self.database}?mode=ro", uri=True)) as database:
@@ -60,7 +79,8 @@ class Deploy:
 class Statuses:
     """Asks for statuses of random ones of the known applications, one after the other, while it is `asking`."""
 
-    client: Client
+    url: str
+    key: str = field(repr=False)
     known: list[str] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
 
@@ -76,10 +96,12 @@ class Statuses:
             thread.join(60)
 
     def _ask(self, done: threading.Event) -> None:
+        asker = Asker(self.url, self.key)
         while not done.wait(0.05):
             if self.known:
+                path = f"/applications/{TEMPLATE}/{secrets.choice(self.known)}"
                 began = time.perf_counter()
-                self.client.deploy.status(TEMPLATE, secrets.choice(self.known))
+                asker.ask("GET", path)
                 self.seconds.append(time.perf_counter() - began)
 
 
@@ -99,10 +121,10 @@ def deploy_service(home: Path, kubeconfig: Path, most: int) -> Iterator[Deploy]:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("BINDER_")}
     environment |= {f"BINDER_{name}": str(value) for name, value in given.items()}
     with contextlib.ExitStack() as stack:
-        processes = [stack.enter_context(_service(name, urls[name], environment)) for name in urls]
+        processes = {name: stack.enter_context(_service(name, urls[name], environment)) for name in urls}
         client = stack.enter_context(Client(urls["deploy"], key, urls=urls))
         client.registry.register(TemplateSpec(name=TEMPLATE, image="registry.test/bench:1", command=["serve"]))
-        yield Deploy(client, processes[1], home / "deploy/state.db")
+        yield Deploy(client, urls["deploy"], key, processes, home / "deploy/state.db")
 
 
 @contextlib.contextmanager

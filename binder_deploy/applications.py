@@ -28,6 +28,7 @@ log = structlog.get_logger()
 
 _LOOK_SECONDS = 1.0
 _LAST_LINES = 20
+_PENDING = frozenset({ApplicationStatus.PENDING})
 _STARTING = frozenset({ApplicationStatus.PENDING, ApplicationStatus.DEPLOYING})
 
 
@@ -119,11 +120,11 @@ class Applications:
             except BinderError as error:
                 self.fail(identity, error, step="launch", among=_STARTING)
             else:
-                if location is not None:
-                    self._to(
-                        identity, ApplicationStatus.DEPLOYED, "it answers at its location",
-                        among=_STARTING, location=location, timings=timings,
-                    )  # fmt: skip
+                if location is not None and self._to(
+                    identity, ApplicationStatus.DEPLOYED, "it answers at its location",
+                    among=_STARTING, location=location, timings=timings,
+                ):  # fmt: skip
+                    return  # whoever ends it from now on finds all there is of it
             self._remove_if_ended(identity)
 
     def end(self, identity: str, reason: str = "stopped on request") -> Record:
@@ -186,10 +187,11 @@ class Applications:
 
     def _starting(self, identity: str) -> Record | None:
         """The record of an application that is to be brought up, or is so already; None where it has ended."""
+        begun = self._to(identity, ApplicationStatus.DEPLOYING, "the container is started", among=_PENDING)
+        if begun is not None:
+            return begun
         record = self.store.find(identity)
-        if record is not None and record.status is ApplicationStatus.DEPLOYING:
-            return record
-        return self._to(identity, ApplicationStatus.DEPLOYING, "the container is started", among=_STARTING)
+        return record if record is not None and record.status is ApplicationStatus.DEPLOYING else None
 
     def _until_it_answers(self, launch: Launch, woken: threading.Event) -> tuple[str | None, dict[str, float]]:
         """Its location, or None where it was stopped meanwhile, or must wait for a place, which the reconciler sees.

@@ -11,13 +11,12 @@ from typing import Any
 from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
 from binder_deploy.launches import Launch
-from binder_deploy.records import ACTIVE, Record
+from binder_deploy.records import Record
+from binder_deploy.statements import ADD, ADVANCE, COUNT_IN_USE, FIND, FIND_IN_TURN, IN_USE, TELL
 from binder_deploy.tables import APPLICATIONS, EVENTS, PRELOADS
 from binder_protocol.errors import AtCapacity, NoRecord
 from binder_protocol.models import ApplicationEvent, ApplicationStatus, Failure, Preload, PreloadStatus
 from binder_protocol.service.storage import Database
-
-_IN_USE = APPLICATIONS.c.status.in_(sorted(ACTIVE))
 
 
 class Store:
@@ -40,9 +39,9 @@ class Store:
         }
         with self._database.session() as connection:
             self._database.take_turn(connection, "places")
-            if connection.execute(select(func.count()).select_from(APPLICATIONS).where(_IN_USE)).scalar_one() >= most:
+            if connection.execute(COUNT_IN_USE).scalar_one() >= most:
                 raise AtCapacity(f"{most} applications are in use, and this host takes no more", retry_after=30)
-            connection.execute(insert(APPLICATIONS).values(**row))
+            connection.execute(ADD, row)
             _tell(connection, record.id, record.status, "the launch was asked for", record.created, record.created)
 
     def find(self, identity: str) -> Record | None:
@@ -76,12 +75,12 @@ class Store:
     def active(self) -> list[Record]:
         """All that take a place."""
         with self._database.reading() as connection:
-            return [_record(row) for row in connection.execute(select(APPLICATIONS).where(_IN_USE))]
+            return [_record(row) for row in connection.execute(select(APPLICATIONS).where(IN_USE))]
 
     def count_active(self) -> int:
         """How many take a place."""
         with self._database.reading() as connection:
-            return connection.execute(select(func.count()).select_from(APPLICATIONS).where(_IN_USE)).scalar_one()
+            return connection.execute(COUNT_IN_USE).scalar_one()
 
     def advance(
         self,
@@ -107,22 +106,15 @@ class Store:
             seconds = max(0.0, (now - record.created).total_seconds())
             times = {**record.timings, **(timings or {})}
             times.setdefault(status.value, round(seconds, 4))
-            row: dict[str, Any] = {"status": status, "timings": json.dumps(times), "location": location}
-            row |= {"failure": _json(failure), "reason": reason}
-            if status is not record.status:
-                row["since"] = _stored(now)
-            if status is ApplicationStatus.DEPLOYED:
-                row["last_activity"] = _stored(now)
-            if status.ended:
-                row["ended"] = _stored(now)
-            connection.execute(update(APPLICATIONS).where(APPLICATIONS.c.id == identity).values(**row))
-            _tell(connection, identity, status, message, record.created, now, failure)
-            return replace(
+            advanced = replace(
                 record, status=status, timings=times, location=location, failure=failure, reason=reason,
-                since=now if "since" in row else record.since,
-                last_activity=now if "last_activity" in row else record.last_activity,
-                ended=now if "ended" in row else record.ended,
+                since=record.since if status is record.status else now,
+                last_activity=now if status is ApplicationStatus.DEPLOYED else record.last_activity,
+                ended=now if status.ended else record.ended,
             )  # fmt: skip
+            connection.execute(ADVANCE, _advanced(advanced))
+            _tell(connection, identity, status, message, record.created, now, failure)
+            return advanced
 
     def note(self, identity: str, message: str, failure: Failure | None, *, now: datetime) -> bool:
         """Keeps something about an application that stays deployed; False where it isn't."""
@@ -163,7 +155,7 @@ class Store:
     def extend(self, identity: str, until: datetime) -> Record | None:
         """It is not culled before `until`; None where it has ended."""
         with self._database.session() as connection:
-            change = update(APPLICATIONS).where(APPLICATIONS.c.id == identity, _IN_USE)
+            change = update(APPLICATIONS).where(APPLICATIONS.c.id == identity, IN_USE)
             connection.execute(change.values(extended_until=_stored(until)))
             record = _find(connection, identity)
             return record if record is not None and record.active else None
@@ -205,10 +197,23 @@ class Store:
 
 
 def _find(connection: Connection, identity: str, *, turn: bool = False) -> Record | None:
-    """`turn`: other writers of this record wait until the transaction has ended. SQLite's wait anyway."""
-    wanted = select(APPLICATIONS).where(APPLICATIONS.c.id == identity)
-    row = connection.execute(wanted.with_for_update() if turn else wanted).one_or_none()
+    row = connection.execute(FIND_IN_TURN if turn else FIND, {"identity": identity}).one_or_none()
     return None if row is None else _record(row)
+
+
+def _advanced(record: Record) -> dict[str, Any]:
+    """What a change of state may change, as ADVANCE takes it."""
+    return {
+        "identity": record.id,
+        "new_status": record.status,
+        "new_since": _stored(record.since),
+        "new_ended": None if record.ended is None else _stored(record.ended),
+        "new_last_activity": None if record.last_activity is None else _stored(record.last_activity),
+        "new_location": record.location,
+        "new_timings": json.dumps(record.timings),
+        "new_failure": _json(record.failure),
+        "new_reason": record.reason,
+    }
 
 
 def _tell(
@@ -220,18 +225,15 @@ def _tell(
     now: datetime,
     failure: Failure | None = None,
 ) -> None:
-    next_number = select(func.coalesce(func.max(EVENTS.c.number), 0) + 1).where(EVENTS.c.application == identity)
-    connection.execute(
-        insert(EVENTS).values(
-            application=identity,
-            number=next_number.scalar_subquery(),
-            time=_stored(now),
-            status=status,
-            message=message,
-            seconds=max(0.0, round((now - created).total_seconds(), 4)),
-            failure=_json(failure),
-        )
-    )
+    row = {
+        "identity": identity,
+        "time": _stored(now),
+        "status": status,
+        "message": message,
+        "seconds": max(0.0, round((now - created).total_seconds(), 4)),
+        "failure": _json(failure),
+    }
+    connection.execute(TELL, row)
 
 
 def _record(row: Row[Any]) -> Record:

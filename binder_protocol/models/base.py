@@ -25,7 +25,7 @@ class WireModel(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _one_spelling(cls, data: Any) -> Any:
-        if not isinstance(data, dict) or data.keys() <= _wire_names(cls) or data.keys() <= cls.model_fields.keys():
+        if not isinstance(data, dict) or any(data.keys() <= names for names in _spellings(cls)):
             return data  # the common case: one spelling throughout
         spelled: dict[Any, Any] = {}
         for key, value in data.items():
@@ -41,8 +41,9 @@ class WireModel(BaseModel):
 
 
 @functools.cache
-def _wire_names(cls: type[WireModel]) -> frozenset[str]:
-    return frozenset(kebab(name) for name in cls.model_fields)
+def _spellings(cls: type[WireModel]) -> tuple[frozenset[str], frozenset[str]]:
+    """The names of its fields on the wire and in Python; pydantic takes its time to tell them."""
+    return frozenset(kebab(name) for name in cls.model_fields), frozenset(cls.model_fields)
 
 
 class RequestModel(WireModel):

@@ -50,14 +50,14 @@ def simulated(folder: Path, nodes: int) -> Iterator[Simulated]:
         made = Simulated(layout.kubeconfig, (str(program), "kubectl"), pids)
         items = [_node(number) for number in range(nodes)]
         made.kubectl("create", "--filename=-", given=json.dumps({"apiVersion": "v1", "kind": "List", "items": items}))
-        with _kwok(folder, layout.kubeconfig):
+        with _kwok(folder, layout.kubeconfig) as pids["kwok"]:
             yield made
     finally:
         cluster.down_without_node()
 
 
 @contextmanager
-def _kwok(folder: Path, kubeconfig: Path) -> Iterator[None]:
+def _kwok(folder: Path, kubeconfig: Path) -> Iterator[int]:
     program = kwok()
     command = [
         str(program.build()), f"--kubeconfig={kubeconfig}", "--manage-all-nodes=false",
@@ -67,7 +67,7 @@ def _kwok(folder: Path, kubeconfig: Path) -> Iterator[None]:
     with (folder / "kwok.log").open("wb") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log)
     try:
-        yield
+        yield process.pid
         assert process.poll() is None, (folder / "kwok.log").read_text()[-2000:]
     finally:
         process.terminate()

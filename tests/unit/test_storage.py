@@ -16,6 +16,7 @@ import pytest
 from alembic.script import ScriptDirectory
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.pool import QueuePool
 
 from binder_protocol.errors import BadDatabase, BadQuery, BinderError, NoDatabase
 from binder_protocol.service.storage import Database, newest_revision, version_table
@@ -92,6 +93,26 @@ def test_writers_take_turns(either: Database) -> None:
         list(pool.map(rename, range(80)))
     with database.reading() as connection:
         assert connection.execute(text("SELECT newest FROM templates")).scalar_one() == 81
+
+
+def test_a_writer_that_waits_for_its_turn_holds_no_connection(database: Database) -> None:
+    arrived = threading.Barrier(9)
+
+    def write(number: int) -> None:
+        arrived.wait(20)
+        with database.session() as connection:
+            connection.execute(INSERT, {"name": f"t{number}"})
+
+    with ThreadPoolExecutor(8) as pool:
+        with database.session() as connection:
+            written = [pool.submit(write, number) for number in range(8)]
+            arrived.wait(20)
+            connection.execute(INSERT, {"name": "first"})
+        for each in written:
+            each.result(20)
+    assert count(database) == 9
+    assert isinstance(database.engine.pool, QueuePool)
+    assert database.engine.pool.checkedin() == 1
 
 
 @pytest.mark.parametrize(("method", "error"), [("reading", BadQuery), ("session", BadDatabase)])

@@ -1,7 +1,8 @@
-"""Applications as pods of a cluster. What runs is known from one watch; a launch is three requests, a stop is one."""
+"""Applications as pods of a cluster. What runs is known from one watch; a launch is three requests, as is a stop."""
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -24,6 +25,7 @@ from binder_deploy.backends.kubernetes.spaces import Spaces
 from binder_deploy.launches import Launch
 from binder_protocol.errors import (
     Crashed,
+    EngineError,
     ImageNotFound,
     InvalidTemplate,
     LaunchFailed,
@@ -87,6 +89,8 @@ class KubernetesBackend:
         found = self._pods.find(identity)
         if found is not None and not found.gone:
             self._pods.delete(found)
+            if not self._site.own_namespaces:
+                self._remove_owned(identity)
         self._spaces.remove(identity)
         self._pods.forget(identity)
 
@@ -143,6 +147,12 @@ class KubernetesBackend:
             else:
                 self._maker.apply(each)  # the settings may have changed, and the cluster its nodes
         self._surrounded = time.monotonic()
+
+    def _remove_owned(self, identity: str) -> None:
+        """The cluster would, at some 14 objects a second: after many stops, routes would lead nowhere for long."""
+        with contextlib.suppress(EngineError):  # the pod is on its way, so the cluster does
+            for path in objects.owned_paths(identity, self._site):
+                self._cluster.delete(path)
 
     def _started(self, launch: Launch, uid: str) -> Instance:
         """The instance once it has started, or must wait for a place. What can't start is removed."""

@@ -1,6 +1,6 @@
 """An application as a value: what a launch comes to in the words of the Kubernetes API. Pure.
 
-Three objects of one name: the pod, and a service and a route that the pod owns, so that deleting the pod leaves
+Three objects of one name: the pod, and a service and a route that the pod owns, so that whoever deletes the pod leaves
 nothing. What is sent is what stands here, but for the pod's uid: `owned` puts that into the other two.
 
 The token stands in the pod's environment as it is. A Secret would be a fourth object, of four requests instead of three
@@ -20,6 +20,7 @@ from dataclasses import dataclass
 
 from binder_deploy.backends.kubernetes import policies
 from binder_deploy.backends.kubernetes.entrances import PORT, Manifest, route
+from binder_deploy.backends.kubernetes.paths import item
 from binder_deploy.backends.kubernetes.placing import placed
 from binder_deploy.backends.kubernetes.pod_patch import patched
 from binder_deploy.backends.kubernetes.site import Site
@@ -99,6 +100,14 @@ def owned(manifest: Manifest, pod_uid: str) -> Manifest:
     metadata = manifest["metadata"]
     owner = {"apiVersion": "v1", "kind": "Pod", "name": metadata["name"], "uid": pod_uid}
     return {**manifest, "metadata": {**metadata, "ownerReferences": [owner]}}
+
+
+def owned_paths(identity: str, site: Site) -> tuple[str, str]:
+    """Where the application's route and service are."""
+    gateway = site.entrance.gateway is not None
+    route = ("gateway.networking.k8s.io/v1", "HTTPRoute") if gateway else ("networking.k8s.io/v1", "Ingress")
+    where = namespace(identity, site)
+    return item(*route, where, name(identity)), item("v1", "Service", where, name(identity))
 
 
 def assumed(launch: Launch) -> Image:
