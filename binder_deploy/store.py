@@ -141,9 +141,7 @@ class Store:
     def retime(self, change: Callable[[Record], Record]) -> None:
         """Gives all that take a place the times that `change` gives them; it changes nothing else."""
         with self._database.session() as connection:
-            found = connection.execute(
-                select(APPLICATIONS).where(_IN_USE).order_by(APPLICATIONS.c.id).with_for_update()
-            )
+            found = connection.execute(select(APPLICATIONS).where(IN_USE).order_by(APPLICATIONS.c.id).with_for_update())
             for before in map(_record, found.all()):
                 after = change(before)
                 names = ("created", "since", "last_activity", "extended_until")
