@@ -7,8 +7,8 @@ import json
 from collections.abc import Iterable
 
 from binder_build.records import Attempt, Subject
-from binder_build.repository import Repository
-from binder_build.source import Revision
+from binder_build.sources.repository import Repository
+from binder_build.sources.source import Revision
 from binder_protocol.errors import AlreadyBuilding
 from binder_protocol.models import BuildRequest
 

@@ -12,10 +12,10 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from binder_build.builds import Builds
-from binder_build.credential_store import CredentialStore
-from binder_build.followers import follow
-from binder_build.log import LogName, Logs, as_text
+from binder_build.logs.followers import follow
+from binder_build.logs.log import LogName, Logs, as_text
 from binder_build.planner import Planner
+from binder_build.secrets.store import CredentialStore
 from binder_protocol.errors import RequestError
 from binder_protocol.models import (
     Build,

@@ -8,16 +8,16 @@ import time
 from collections.abc import Iterable, Sequence
 
 from binder_build.admission import subject_of, to_join
-from binder_build.credential_store import CredentialStore
 from binder_build.documents import Document, Documents
-from binder_build.image_store import ImageStore
+from binder_build.images.store import ImageStore
 from binder_build.metrics import BuildMetrics
 from binder_build.queue import Waiting, position
 from binder_build.recipes import Recipes
 from binder_build.records import Attempt, Subject
-from binder_build.repository import parse_repository
-from binder_build.resolver import Resolver
 from binder_build.runner import Runner
+from binder_build.secrets.store import CredentialStore
+from binder_build.sources.repository import parse_repository
+from binder_build.sources.resolver import Resolver
 from binder_build.store import AttemptStore
 from binder_build.templates import Templates
 from binder_build.workers import Workers

@@ -8,26 +8,26 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from binder_build.builder import Builder
-from binder_build.builder_pool import BuilderPool
-from binder_build.builder_watch import watched
-from binder_build.buildx import buildx_command
-from binder_build.engine import Engine
 from binder_build.environment_images import ENVIRONMENTS
-from binder_build.image_store import ImageStore
-from binder_build.images import Images
-from binder_build.network import BuildNetwork
-from binder_build.registry_api import RegistryApi
-from binder_build.registry_contents import RegistryContents
-from binder_build.registry_images import RegistryImages
-from binder_build.registry_logins import Logins
-from binder_build.remote_builders import (
+from binder_build.images.builder import Builder
+from binder_build.images.buildx import buildx_command
+from binder_build.images.engine import Engine
+from binder_build.images.engine_images import Images
+from binder_build.images.network import BuildNetwork
+from binder_build.images.store import ImageStore
+from binder_build.registry.api import RegistryApi
+from binder_build.registry.builders import (
     Pods,
     RemoteBuilders,
     at_addresses,
     daemon_config,
     environment,
 )
+from binder_build.registry.contents import RegistryContents
+from binder_build.registry.images import RegistryImages
+from binder_build.registry.logins import Logins
+from binder_build.registry.pool import BuilderPool
+from binder_build.registry.watch import watched
 from binder_build.settings import BuildSettings
 from binder_protocol.service.app import Closing, Resource
 

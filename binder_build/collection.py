@@ -12,7 +12,7 @@ from pathlib import Path
 import structlog
 
 from binder_build.environments import EnvironmentImage, EnvironmentStore
-from binder_build.image_store import ImageStore
+from binder_build.images.store import ImageStore
 from binder_build.records import Attempt
 from binder_build.store import AttemptStore
 from binder_client.client import Client

@@ -9,11 +9,11 @@ from enum import Enum, auto
 from pathlib import Path
 from typing import Protocol
 
-from binder_build.build_secrets import NO_SECRETS, BuildSecrets
-from binder_build.builder import BuildLimits
 from binder_build.environments import EnvironmentStore
-from binder_build.image_store import ImageStore
-from binder_build.progress import Event, Note
+from binder_build.images.builder import BuildLimits
+from binder_build.images.progress import Event, Note
+from binder_build.images.store import ImageStore
+from binder_build.secrets.build_secrets import NO_SECRETS, BuildSecrets
 from binder_plan.dockerfile import ENVIRONMENT_STAGE
 from binder_plan.recipe import ENVIRONMENT_LABEL, Recipe
 from binder_protocol.errors import BuildTimeout, DependencyFailed, EngineError

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from binder_build.documents import Document, Documents
 from binder_build.environment_images import Workbench
-from binder_build.image_store import BuiltImage, ImageStore
+from binder_build.images.progress import Note
+from binder_build.images.store import BuiltImage, ImageStore
 from binder_build.inventory import bill_of_materials, components_of, digest_of, lock_of
-from binder_build.progress import Note
 from binder_build.records import Attempt
 from binder_plan.recipe import Kind, Recipe
 from binder_protocol.errors import BuildTimeout, EngineError

@@ -13,7 +13,7 @@ from email.parser import HeaderParser
 from typing import Any
 from urllib.parse import quote
 
-from binder_build.image_store import Files
+from binder_build.images.store import Files
 from binder_plan.recipe import ENVIRONMENT
 
 LOCK = f"{ENVIRONMENT}/share/binder/lock.txt"

@@ -11,36 +11,36 @@ import uuid
 from fastapi import FastAPI
 from pydantic import SecretStr
 
-from binder_build.addresses import AddressPolicy
 from binder_build.api import BuildApi
-from binder_build.builder import BuildLimits
 from binder_build.builds import Builds
 from binder_build.chosen_images import chosen_images
 from binder_build.collection import Collection, usage
-from binder_build.credential_file import CredentialFile
-from binder_build.credential_store import CredentialStore
 from binder_build.documents import Documents
 from binder_build.environment_images import EnvironmentImages
 from binder_build.environments import EnvironmentStore
 from binder_build.finished_images import FinishedImages
 from binder_build.home_lock import HomeLock
-from binder_build.keyring import Keyring
+from binder_build.images.builder import BuildLimits
+from binder_build.images.network import BuildNetwork
 from binder_build.leases import Leases
-from binder_build.log import Logs
-from binder_build.log_archive import LogArchive
+from binder_build.logs.archive import LogArchive
+from binder_build.logs.log import Logs
+from binder_build.logs.shared import SharedLogs
 from binder_build.metrics import BuildMetrics
-from binder_build.network import BuildNetwork
 from binder_build.pipeline import Adapters, Limits
-from binder_build.places import Places
 from binder_build.planner import Planner
 from binder_build.recipes import Recipes
-from binder_build.repository import Repository
-from binder_build.resolver import Resolver
 from binder_build.runner import Runner
+from binder_build.secrets.keyring import Keyring
+from binder_build.secrets.operators import CredentialFile
+from binder_build.secrets.store import CredentialStore
 from binder_build.settings import BuildSettings, completed
-from binder_build.shared_logs import SharedLogs
-from binder_build.source import FetchLimits, Revision, Source
-from binder_build.ssh import Ssh
+from binder_build.sources.addresses import AddressPolicy
+from binder_build.sources.places import Places
+from binder_build.sources.repository import Repository
+from binder_build.sources.resolver import Resolver
+from binder_build.sources.source import FetchLimits, Revision, Source
+from binder_build.sources.ssh import Ssh
 from binder_build.store import AttemptStore
 from binder_build.templates import Templates
 from binder_build.workers import Workers

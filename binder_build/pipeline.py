@@ -7,23 +7,23 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 
-from binder_build.build_secrets import BuildSecrets
-from binder_build.builder import BuildLimits
 from binder_build.collection import Collection
-from binder_build.credential_store import CredentialStore
-from binder_build.dates import bounded, common_date, date_files
 from binder_build.documents import Documents
 from binder_build.environment_images import EnvironmentImages, Render, Workbench
 from binder_build.finished_images import FinishedImages, Work
-from binder_build.image_store import BuiltImage, ImageStore
+from binder_build.images.builder import BuildLimits
+from binder_build.images.store import BuiltImage, ImageStore
 from binder_build.job import Job
-from binder_build.large_folders import set_apart
-from binder_build.places import Places
 from binder_build.recipes import Recipes
 from binder_build.recorder import Recorder
 from binder_build.records import Attempt
-from binder_build.repository import parse_repository
-from binder_build.source import Checkout, FetchLimits, Revision, Source
+from binder_build.secrets.build_secrets import BuildSecrets
+from binder_build.secrets.store import CredentialStore
+from binder_build.sources.dates import bounded, common_date, date_files
+from binder_build.sources.large_folders import set_apart
+from binder_build.sources.places import Places
+from binder_build.sources.repository import parse_repository
+from binder_build.sources.source import Checkout, FetchLimits, Revision, Source
 from binder_build.store import AttemptStore
 from binder_build.templates import Templates, spec_of
 from binder_plan.recipe import Recipe

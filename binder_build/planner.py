@@ -11,13 +11,13 @@ from functools import partial
 from pathlib import Path
 
 from binder_build.admission import subject_of
-from binder_build.credential_store import CredentialStore
 from binder_build.environment_images import EnvironmentImages
-from binder_build.image_store import ImageStore
+from binder_build.images.store import ImageStore
 from binder_build.process import Cancelled
 from binder_build.recipes import Recipes
-from binder_build.repository import Repository, parse_repository
-from binder_build.source import FetchLimits, Revision, Source
+from binder_build.secrets.store import CredentialStore
+from binder_build.sources.repository import Repository, parse_repository
+from binder_build.sources.source import FetchLimits, Revision, Source
 from binder_build.store import AttemptStore
 from binder_plan.tree import Tree
 from binder_protocol.errors import BuildTimeout, Unavailable

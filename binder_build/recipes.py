@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from binder_build.build_secrets import NO_SECRETS, BuildSecrets
-from binder_build.image_store import ImageStore
+from binder_build.images.store import ImageStore
 from binder_build.records import Subject
-from binder_build.repository import Repository
-from binder_build.source import Revision
+from binder_build.secrets.build_secrets import NO_SECRETS, BuildSecrets
+from binder_build.sources.repository import Repository
+from binder_build.sources.source import Revision
 from binder_plan.recipe import Base, PlanSettings, Recipe
 from binder_plan.tree import Tree
 from binder_protocol.errors import EngineError

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from binder_build.images.progress import Event, Line, Note, StepEnded, StepStarted
 from binder_build.job import Job
-from binder_build.log import LogWriter
+from binder_build.logs.log import LogWriter
 from binder_build.metrics import BuildMetrics
-from binder_build.progress import Event, Line, Note, StepEnded, StepStarted
 from binder_build.records import Attempt, moment
 from binder_build.store import AttemptStore
 from binder_protocol.models import BuildPhase, BuildStatus, Failure, PhaseTiming

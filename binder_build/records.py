@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from binder_build.source import Revision
+from binder_build.sources.source import Revision
 from binder_protocol.errors import BinderError
 from binder_protocol.models import Build, BuildPhase, BuildRequest, BuildStatus, Failure, PhaseTiming, TemplateSpec
 

@@ -9,7 +9,7 @@ import structlog
 
 from binder_build.job import Job, Stop
 from binder_build.leases import Leases
-from binder_build.log import LogName, Logs
+from binder_build.logs.log import LogName, Logs
 from binder_build.metrics import BuildMetrics
 from binder_build.pipeline import Adapters, Pipeline
 from binder_build.process import Cancelled

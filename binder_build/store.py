@@ -30,7 +30,7 @@ from sqlalchemy.exc import IntegrityError
 
 from binder_build.queue import Waiting
 from binder_build.records import Attempt, Subject
-from binder_build.source import Revision
+from binder_build.sources.source import Revision
 from binder_protocol.errors import BadDatabase, QueueFull
 from binder_protocol.models import (
     BuildPhase,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pydantic import ValidationError
 
-from binder_build.image_store import BuiltImage
+from binder_build.images.store import BuiltImage
 from binder_build.records import Subject
-from binder_build.source import Revision
+from binder_build.sources.source import Revision
 from binder_client.client import Client
 from binder_plan.recipe import Recipe
 from binder_protocol.errors import (

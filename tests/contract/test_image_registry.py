@@ -15,12 +15,12 @@ from typing import Any
 
 import pytest
 
-from binder_build.builder_pool import BuilderPool
-from binder_build.registry_api import RegistryApi
-from binder_build.registry_contents import RegistryContents
-from binder_build.registry_images import RegistryImages
-from binder_build.registry_logins import Logins
-from binder_build.registry_names import ImageName
+from binder_build.registry.api import RegistryApi
+from binder_build.registry.contents import RegistryContents
+from binder_build.registry.images import RegistryImages
+from binder_build.registry.logins import Logins
+from binder_build.registry.names import ImageName
+from binder_build.registry.pool import BuilderPool
 from binder_protocol.errors import EngineError
 from tests.support.image_registry import LOGIN, ImageRegistry, image_registry
 

@@ -146,7 +146,7 @@ def test_a_build_that_fills_the_disk_is_ended_and_its_files_go(
         used.append(free - real.free)
         return real._replace(free=3 * GIB - used[-1])
 
-    monkeypatch.setattr("binder_build.builder.shutil.disk_usage", smaller)
+    monkeypatch.setattr("binder_build.images.builder.shutil.disk_usage", smaller)
     script = SH + f"for each in $(seq 6); do fallocate -l 1G filler$each; sleep 0.5; done\nsleep {MARK}\n"
     build = failed(suite, git, script)
     monkeypatch.undo()

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from binder_build.images import BuildLimits, BuiltImage, Images
-from binder_build.network import BuildNetwork
+from binder_build.images.engine_images import BuildLimits, BuiltImage, Images
+from binder_build.images.network import BuildNetwork
+from binder_build.images.progress import Event, Line, Note, StepEnded, StepStarted
 from binder_build.process import Cancelled
-from binder_build.progress import Event, Line, Note, StepEnded, StepStarted
 from binder_plan.dockerfile import CA_BUNDLE
 from binder_plan.plan import make_recipe
 from binder_plan.recipe import PlanSettings

@@ -14,7 +14,7 @@ from pathlib import Path
 import docker
 import pytest
 
-from binder_build.images import Images
+from binder_build.images.engine_images import Images
 from binder_protocol.errors import DoesNotExist, EngineError
 from binder_protocol.models import Build, BuildStatus
 from tests.support.building import Suite, build_suite

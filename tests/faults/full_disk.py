@@ -13,7 +13,7 @@ import pytest
 
 from binder_build.collection import Collection, Usage
 from binder_build.environments import EnvironmentStore
-from binder_build.images import BuiltImage, Images
+from binder_build.images.engine_images import BuiltImage, Images
 from binder_build.records import Attempt, Subject
 from binder_build.store import AttemptStore
 from binder_plan.recipe import Base, Recipe

@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
-from binder_build.builder_pool import preference
-from binder_build.remote_builders import daemon_config
-from binder_build.repository import parse_repository
+from binder_build.registry.builders import daemon_config
+from binder_build.registry.pool import preference
+from binder_build.sources.repository import parse_repository
 from binder_protocol.errors import DoesNotExist, EngineError
 from binder_protocol.models import Build, BuildStatus
 from tests.cluster.layout import Layout

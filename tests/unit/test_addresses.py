@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from binder_build import addresses
-from binder_build.addresses import AddressPolicy
+from binder_build.sources import addresses
+from binder_build.sources.addresses import AddressPolicy
 from binder_protocol.errors import BadRepoSource, SourceUnreachable
 
 PRIVATE = [

@@ -12,10 +12,10 @@ from cryptography.fernet import Fernet
 from pydantic import ValidationError
 from sqlalchemy import text
 
-from binder_build.credential_file import CredentialFile
-from binder_build.credential_store import CredentialStore
-from binder_build.keyring import Keyring
-from binder_build.repository import parse_repository
+from binder_build.secrets.keyring import Keyring
+from binder_build.secrets.operators import CredentialFile
+from binder_build.secrets.store import CredentialStore
+from binder_build.sources.repository import parse_repository
 from binder_protocol.errors import Conflict, DoesNotExist, RequestError, Unavailable
 from binder_protocol.models import CredentialRequest
 from binder_protocol.service.settings import ConfigError

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from binder_build import tail as tail_module
-from binder_build.followers import follow
-from binder_build.log import LogName, Logs, as_text
+from binder_build.logs import tail as tail_module
+from binder_build.logs.followers import follow
+from binder_build.logs.log import LogName, Logs, as_text
 from binder_protocol.models import BuildPhase, BuildStatus, LogLine
 from binder_protocol.service.streams import END, Event
 

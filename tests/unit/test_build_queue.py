@@ -14,8 +14,8 @@ from binder_build.admission import subject_of, to_join
 from binder_build.leases import Leases
 from binder_build.queue import Waiting, in_turn, next_to_start, position
 from binder_build.records import Attempt, Subject
-from binder_build.repository import parse_repository
-from binder_build.source import Revision
+from binder_build.sources.repository import parse_repository
+from binder_build.sources.source import Revision
 from binder_build.store import ATTEMPTS, AttemptStore
 from binder_protocol.errors import AlreadyBuilding, QueueFull
 from binder_protocol.models import BuildPhase, BuildRequest, BuildStatus, Failure

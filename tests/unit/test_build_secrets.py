@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from binder_build.build_secrets import BuildSecrets, Index, Redactor
-from binder_build.network import BuildNetwork
-from binder_build.progress import MAX_LINE, Line, LineSplitter, Progress
+from binder_build.images.network import BuildNetwork
+from binder_build.images.progress import MAX_LINE, Line, LineSplitter, Progress
+from binder_build.secrets.build_secrets import BuildSecrets, Index, Redactor
 
 SECRET = "pa55/wörd+&more"
 KEY = "-----BEGIN KEY-----\n" + "\n".join(f"{at:02d}" + "Qx7" * 20 for at in range(8)) + "\n-----END KEY-----\n"

@@ -8,8 +8,8 @@ import pytest
 from pydantic import ValidationError
 
 from binder_build.chosen_images import chosen_images
-from binder_build.network import BuildNetwork
-from binder_build.remote_builders import RemoteBuilders
+from binder_build.images.network import BuildNetwork
+from binder_build.registry.builders import RemoteBuilders
 from binder_build.settings import BuildSettings, completed
 
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from binder_build.followers import follow
-from binder_build.log import LogName, Logs
-from binder_build.log_archive import LogArchive
-from binder_build.shared_logs import SharedLogs
+from binder_build.logs.archive import LogArchive
+from binder_build.logs.followers import follow
+from binder_build.logs.log import LogName, Logs
+from binder_build.logs.shared import SharedLogs
 from binder_protocol.errors import NoDatabase
 from binder_protocol.models import BuildStatus, LogLine
 from binder_protocol.service.storage import Database

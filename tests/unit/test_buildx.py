@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from binder_build.buildx import Buildx, Output, buildx_command
+from binder_build.images.buildx import Buildx, Output, buildx_command
 
 CACHE = "registry.example.org/cache/own:cache"
 

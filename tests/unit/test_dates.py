@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from binder_build.dates import bounded, common_date, date_files
+from binder_build.sources.dates import bounded, common_date, date_files
 
 
 def test_everything_below_gets_the_date_and_nothing_beside_it(tmp_path: Path) -> None:

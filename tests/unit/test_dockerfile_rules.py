@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from binder_build.addresses import AddressPolicy
+from binder_build.sources.addresses import AddressPolicy
 from binder_plan.dockerfiles.effects import Effects, effects
 from binder_plan.dockerfiles.instructions import instructions
 from binder_plan.dockerfiles.rules import check, prepared

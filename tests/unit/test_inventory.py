@@ -15,7 +15,7 @@ from docker.errors import NotFound
 from hypothesis import given
 from hypothesis import strategies as st
 
-from binder_build.image_files import ImageFiles
+from binder_build.images.files import ImageFiles
 from binder_build.inventory import Component, bill_of_materials, components_of, digest_of, lock_of
 from binder_protocol.errors import EngineError
 

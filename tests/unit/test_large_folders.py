@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from binder_build.large_folders import set_apart
+from binder_build.sources.large_folders import set_apart
 from binder_plan.large_folders import LARGE_FOLDERS, large_folders
 from binder_plan.plan import make_recipe
 from binder_plan.recipe import Base, PlanSettings

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from binder_build.places import Places
+from binder_build.sources.places import Places
 
 
 def test_a_repository_has_its_place_again(tmp_path: Path) -> None:

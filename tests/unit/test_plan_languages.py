@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from binder_build.failures import Evidence, explain
-from binder_build.progress import Failure
+from binder_build.images.failures import Evidence, explain
+from binder_build.images.progress import Failure
 from binder_plan.buildpacks import r
 from binder_plan.buildpacks.nix import needs_nothing_else
 from binder_plan.buildpacks.r import FIRST_DAY, parse_runtime

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from binder_build.cgroup import StepGroups, StepLimits
-from binder_build.enginejob import ClassicRecords
-from binder_build.failures import Evidence, explain
-from binder_build.progress import (
+from binder_build.images.cgroup import StepGroups, StepLimits
+from binder_build.images.enginejob import ClassicRecords
+from binder_build.images.failures import Evidence, explain
+from binder_build.images.progress import (
     MAX_LINE,
     Event,
     Failure,

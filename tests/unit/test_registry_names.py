@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from binder_build.registry_logins import Login, Logins
-from binder_build.registry_names import parse_name
+from binder_build.registry.logins import Login, Logins
+from binder_build.registry.names import parse_name
 
 DIGEST = f"sha256:{'a' * 64}"
 

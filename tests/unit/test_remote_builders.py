@@ -10,10 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from binder_build.builder_pool import BuilderPool, preference
-from binder_build.builder_watch import Successors
-from binder_build.connections import Connections
-from binder_build.remote_builders import (
+from binder_build.registry.builders import (
     Pods,
     RemoteBuilder,
     RemoteBuilders,
@@ -21,7 +18,10 @@ from binder_build.remote_builders import (
     daemon_config,
     environment,
 )
-from binder_build.remote_files import RemoteFiles
+from binder_build.registry.connections import Connections
+from binder_build.registry.files import RemoteFiles
+from binder_build.registry.pool import BuilderPool, preference
+from binder_build.registry.watch import Successors
 from binder_protocol.errors import EngineError
 from tests.support.eventually import eventually
 

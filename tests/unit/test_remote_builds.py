@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from binder_build.builder import Builder
-from binder_build.builder_pool import BuilderPool
-from binder_build.engine import Engine
-from binder_build.network import BuildNetwork
-from binder_build.progress import Event, Note
-from binder_build.registry_api import RegistryApi
-from binder_build.registry_contents import RegistryContents
-from binder_build.registry_images import RegistryImages
-from binder_build.registry_logins import Logins
+from binder_build.images.builder import Builder
+from binder_build.images.engine import Engine
+from binder_build.images.network import BuildNetwork
+from binder_build.images.progress import Event, Note
+from binder_build.registry.api import RegistryApi
+from binder_build.registry.contents import RegistryContents
+from binder_build.registry.images import RegistryImages
+from binder_build.registry.logins import Logins
+from binder_build.registry.pool import BuilderPool
 from binder_plan.recipe import Base, Recipe
 from binder_protocol.errors import BinderError, EngineError, InvalidRepository
 

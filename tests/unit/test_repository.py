@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from binder_build.repository import Repository, check_ref, parse_repository
+from binder_build.sources.repository import Repository, check_ref, parse_repository
 from binder_protocol.errors import BadRef, BadRepoSource, BinderError
 from binder_protocol.names import is_name
 

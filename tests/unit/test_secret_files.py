@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from binder_build.secret_files import too_open
+from binder_build.secrets.files import too_open
 
 
 @pytest.fixture

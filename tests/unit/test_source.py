@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from binder_build.addresses import AddressPolicy
 from binder_build.process import Cancelled
-from binder_build.repository import parse_repository
-from binder_build.source import FetchLimits, Revision, Source
+from binder_build.sources.addresses import AddressPolicy
+from binder_build.sources.repository import parse_repository
+from binder_build.sources.source import FetchLimits, Revision, Source
 from binder_protocol.errors import (
     BadRepoSource,
     BuildTimeout,

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from binder_build.addresses import AddressPolicy
-from binder_build.repository import parse_repository
-from binder_build.source import Source
-from binder_build.ssh import Ssh
+from binder_build.sources.addresses import AddressPolicy
+from binder_build.sources.repository import parse_repository
+from binder_build.sources.source import Source
+from binder_build.sources.ssh import Ssh
 from binder_protocol.errors import BadRepoSource, BinderError, RefNotFound, SourceNotFound, SourceUnreachable
 from tests.support.building import silent_server
 from tests.support.git_server import ServedRepository
@@ -175,10 +175,10 @@ def test_what_looks_like_an_option_or_a_command_is_refused(url: str) -> None:
 ASKING = """
 import sys
 from pathlib import Path
-from binder_build.addresses import AddressPolicy
-from binder_build.repository import parse_repository
-from binder_build.source import Source
-from binder_build.ssh import Ssh
+from binder_build.sources.addresses import AddressPolicy
+from binder_build.sources.repository import parse_repository
+from binder_build.sources.source import Source
+from binder_build.sources.ssh import Ssh
 from binder_protocol.errors import BinderError
 url, work, key, known_hosts = sys.argv[1:]
 try:

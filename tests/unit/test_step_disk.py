@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from binder_build.step_disk import upper_of, written
+from binder_build.images.step_disk import upper_of, written
 
 ROOT = (
     "1270 1080 0:120 / / rw,relatime - overlay overlay"

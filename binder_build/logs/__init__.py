@@ -1,0 +1,1 @@
+"""Logs of builds: written, kept, shared between services, followed."""

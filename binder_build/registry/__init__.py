@@ -1,0 +1,1 @@
+"""Images in a registry, made by builders elsewhere: no engine is needed."""
