@@ -170,9 +170,7 @@ def _engine(url: str, busy_seconds: float) -> Engine:
     address, milliseconds = _address(url), round(busy_seconds * 1_000)
     if address.get_backend_name() != "sqlite":
         return _postgres(address, milliseconds)
-    engine = create_engine(
-        address, pool_size=24, max_overflow=40, pool_timeout=_POOL_WAIT_SECONDS, pool_use_lifo=True
-    )
+    engine = create_engine(address, pool_size=24, max_overflow=40, pool_timeout=_POOL_WAIT_SECONDS, pool_use_lifo=True)
     event.listen(engine, "connect", partial(_prepare_sqlite, milliseconds))
     event.listen(engine, "begin", _begin_sqlite)
     return engine
