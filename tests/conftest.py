@@ -48,20 +48,16 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
     Those begin with what takes longest and can't be divided.
     """
-    if hasattr(config, "workerinput"):
-        items.sort(key=lambda item: LONGEST.index(_kind(item)))
-    else:
-        items.sort(key=lambda item: _kind(item) == "cluster")
+    kinds = LONGEST if hasattr(config, "workerinput") else ("", "cluster")
+    first: dict[Path, int] = {}
+    for number, item in enumerate(items):
+        first.setdefault(item.path, number)
 
+    def place(item: pytest.Item) -> tuple[int, int, int]:
+        last, kind = item.get_closest_marker("last"), _kind(item)
+        return kinds.index(kind if kind in kinds else ""), first[item.path], last.args[0] if last else 0
 
-@pytest.hookimpl(wrapper=True, tryfirst=True)
-def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
-    """Waits for the cluster before the first test with one, outside of that test's limit of time; for Helm, too."""
-    if item.get_closest_marker("kubernetes") is not None:
-        _found_cluster()
-    if item.get_closest_marker("helm") is not None and helm.missing() is None:
-        helm.helm()
-    return (yield)
+    items.sort(key=place)
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:

@@ -146,6 +146,7 @@ def test_from_inside_binders_own_pods_there_is_what_each_needs(
     }
 
 
+@pytest.mark.last(1)
 def test_a_gateway_lets_in_as_an_ingress_does(inside: Inside) -> None:
     more = {"deploy": {"settings": {"kubernetes": {"gateway": f"{inside.door.namespace}/{GATEWAY}"}}}}
     (inside.folder / "gateway.json").write_text(json.dumps(more))
@@ -161,6 +162,7 @@ def test_a_gateway_lets_in_as_an_ingress_does(inside: Inside) -> None:
         client.deploy.stop("by-gateway", application.id)
 
 
+@pytest.mark.last(2)
 def test_kustomize_installs_it_too(inside: Inside) -> None:
     typed("helm uninstall binder --namespace binder --wait", inside.environ)
     eventually(lambda: not inside.kubectl("get", "pods", "-n=binder", "-o=name"), within=60, what="an empty namespace")

@@ -35,7 +35,8 @@ _ARGUMENTS = (
     "--metrics.prometheus.addrouterslabels=true",
     "--providers.kubernetesingress=true", f"--providers.kubernetesingress.ingressclass={CLASS}",
     "--providers.kubernetesingress.throttleduration=20ms", "--providers.providersthrottleduration=20ms",
-    "--providers.kubernetescrd=true", "--providers.kubernetesgateway=true",
+    "--providers.kubernetescrd=true", "--providers.kubernetescrd.allowcrossnamespace=true",
+    "--providers.kubernetesgateway=true",
 )  # fmt: skip
 
 

@@ -389,11 +389,11 @@ def test_git_gets_no_secret_of_this_service(
     spy.write_text(f'#!/bin/sh\nenv >> {seen}\necho "$@" >> {seen}\nexec /usr/bin/git "$@"\n')
     spy.chmod(0o755)
     monkeypatch.setenv("PATH", f"{spy.parent}:{os.environ['PATH']}")
-    monkeypatch.setenv("BINDER_API_KEY", "k3y")
+    monkeypatch.setenv("BINDER_API_KEY", "the-k3y-of-the-service")
     monkeypatch.setenv("GIT_SSH_COMMAND", "touch /tmp/x")
     source.resolve(parse_repository(repository.url), credential="me:s3cr3t")
     text = seen.read_text()
-    assert "k3y" not in text
+    assert "the-k3y" not in text
     assert "s3cr3t" not in text
     assert "touch" not in text
     assert "GIT_CONFIG_NOSYSTEM=1" in text
