@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 from binder_build.environments import EnvironmentStore
-from binder_build.images.builder import BuildLimits
+from binder_build.images.order import BuildLimits, BuildOrder
 from binder_build.images.progress import Event, Note
 from binder_build.images.store import ImageStore
 from binder_build.secrets.build_secrets import NO_SECRETS, BuildSecrets
@@ -140,16 +140,14 @@ class EnvironmentImages:
             self._images.remove(shared)
 
     def _build(self, recipe: Recipe, reference: str, bench: Workbench) -> None:
-        self._images.build(
+        order = BuildOrder(
             bench.context,
             recipe,
             tag=reference,
-            labels={},
-            on_event=bench.on_event,
             limits=bench.limits,
             no_cache=bench.no_cache,
-            cancel=bench.cancel,
             target=ENVIRONMENT_STAGE,
             secrets=bench.secrets,
             repository=bench.repository,
         )
+        self._images.build(order, bench.on_event, bench.cancel)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from binder_build.documents import Document, Documents
 from binder_build.environment_images import Workbench
+from binder_build.images.order import BuildOrder
 from binder_build.images.progress import Note
 from binder_build.images.store import BuiltImage, ImageStore
 from binder_build.inventory import bill_of_materials, components_of, digest_of, lock_of
@@ -100,7 +101,7 @@ class FinishedImages:
             self._images.remove(cache)
 
     def _image(self, work: Work, bench: Workbench, lock: str | None, cache: str | None) -> BuiltImage:
-        return self._images.build(
+        order = BuildOrder(
             bench.context,
             work.recipe,
             tag=work.reference,
@@ -108,13 +109,12 @@ class FinishedImages:
             limits=bench.limits,
             epoch=work.committed_at,
             no_cache=bench.no_cache,
-            on_event=bench.on_event,
-            cancel=bench.cancel,
             environment=work.environment,
             secrets=bench.secrets,
             cache=cache,
             repository=bench.repository,
         )
+        return self._images.build(order, bench.on_event, bench.cancel)
 
     def _completed(
         self, work: Work, bench: Workbench, image: BuiltImage, lock: str | None, bill: str | None
@@ -129,17 +129,16 @@ class FinishedImages:
                 os.utime(file, (work.committed_at, work.committed_at))
                 lines.append(f"COPY {file.name} {SBOM_PATH}")
             recipe = replace(work.recipe, dockerfile="\n".join([*lines, ""]), dockerignore="", steps=(), context="")
-            made = self._images.build(
+            order = BuildOrder(
                 Path(place),
                 recipe,
                 tag=work.reference,
                 labels={**work.labels, **_label(lock), **_label(bill, SBOM_LABEL)},
                 limits=bench.limits,
                 epoch=work.committed_at,
-                on_event=_unheard,
-                cancel=bench.cancel,
                 repository=bench.repository,
             )
+            made = self._images.build(order, _unheard, bench.cancel)
         if made.id != image.id:
             self._images.remove(image.id)  # it has lost its name, and nobody would find it again
         return made

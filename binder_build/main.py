@@ -20,8 +20,8 @@ from binder_build.environment_images import EnvironmentImages
 from binder_build.environments import EnvironmentStore
 from binder_build.finished_images import FinishedImages
 from binder_build.home_lock import HomeLock
-from binder_build.images.builder import BuildLimits
 from binder_build.images.network import BuildNetwork
+from binder_build.images.order import BuildLimits
 from binder_build.leases import Leases
 from binder_build.logs.archive import LogArchive
 from binder_build.logs.log import Logs

@@ -11,7 +11,7 @@ from binder_build.collection import Collection
 from binder_build.documents import Documents
 from binder_build.environment_images import EnvironmentImages, Render, Workbench
 from binder_build.finished_images import FinishedImages, Work
-from binder_build.images.builder import BuildLimits
+from binder_build.images.order import BuildLimits
 from binder_build.images.store import BuiltImage, ImageStore
 from binder_build.job import Job
 from binder_build.recipes import Recipes

@@ -10,21 +10,21 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from binder_build.images.build_files import network_context, written_secrets
 from binder_build.images.buildx import Buildx, Output, is_recent, version_of
-from binder_build.images.cgroup import StepGroups, StepLimits
+from binder_build.images.cgroup import StepGroups
 from binder_build.images.engine import Engine
 from binder_build.images.failures import Evidence, explain
 from binder_build.images.network import BuildNetwork
+from binder_build.images.order import BuildLimits, BuildOrder
 from binder_build.images.progress import Event, Note, Progress, Records, squeezed
 from binder_build.images.step_disk import StepDisk
 from binder_build.process import DeadlinePassed, follow
-from binder_build.secrets.build_secrets import BuildSecrets
 from binder_plan.dockerfile import ENVIRONMENT_STAGE, LARGE_FOLDERS_CONTEXT, REPOSITORY_CONTEXT, copy_lines
 from binder_plan.large_folders import LARGE_FOLDERS
 from binder_plan.recipe import Kind, Recipe, Run, Step, Write
@@ -36,41 +36,14 @@ _GRACE_SECONDS = 1.5
 
 
 @dataclass(frozen=True, slots=True)
-class BuildLimits:
-    """What one build may take. `free_bytes` stay free on the engine's disk; the rest but `seconds` binds each step."""
-
-    seconds: float = 3_600.0
-    memory: int | None = None
-    cpus: float | None = None
-    pids: int | None = 8_192
-    disk: int | None = None
-    free_bytes: int = 1024**3
-
-    @property
-    def of_steps(self) -> StepLimits:
-        """Those of each step."""
-        return StepLimits(self.memory, self.cpus, self.pids)
-
-
-@dataclass(frozen=True, slots=True)
 class BuildJob:
-    """One build: what of, and the private directory `work` for the files it takes.
+    """An order in work: the private directory `work` for the files it takes, and where the image goes to.
 
     `base`: where in a registry the recipe's base image is, for a builder that doesn't have it.
     """
 
-    context: Path
-    recipe: Recipe
-    tag: str
-    labels: Mapping[str, str]
-    limits: BuildLimits
-    epoch: int | None
-    no_cache: bool
+    order: BuildOrder
     work: Path
-    target: str | None = None
-    environment: str | None = None
-    secrets: BuildSecrets = field(default_factory=BuildSecrets)
-    cache: str | None = None
     output: Output = Output.ENGINE
     base: str | None = None
 
@@ -82,9 +55,9 @@ class BuildJob:
     def write(self) -> Path:
         """Writes the Dockerfile outside the context, where no .dockerignore of the repository's can take it away."""
         place = self.work / "Dockerfile"
-        place.write_text(self.recipe.dockerfile)
-        if self.recipe.dockerignore is not None:
-            (self.work / "Dockerfile.dockerignore").write_text(self.recipe.dockerignore)
+        place.write_text(self.order.recipe.dockerfile)
+        if self.order.recipe.dockerignore is not None:
+            (self.work / "Dockerfile.dockerignore").write_text(self.order.recipe.dockerignore)
         return place
 
 
@@ -156,13 +129,13 @@ class Builder:
 
     def build(self, job: BuildJob, on_event: OnEvent, cancel: threading.Event | None) -> None:
         """Raises the tree below `BuildFailed`, `EngineError`, `Cancelled`; then nothing of the build runs on."""
-        self._check_room(job.limits)
-        redact = job.secrets.redactor()
-        progress = Progress(titles(job.recipe, job.environment, job.base), redact)
+        self._check_room(job.order.limits)
+        redact = job.order.secrets.redactor()
+        progress = Progress(titles(job.order.recipe, job.order.environment, job.base), redact)
         following = Following(on_event, progress, Records(redact), cancel)
         make = self._with_buildx if self.has_buildx else self._with_classic
-        with self._group(job.limits) as group:
-            if group is None and (job.limits.memory or job.limits.cpus):
+        with self._group(job.order.limits) as group:
+            if group is None and (job.order.limits.memory or job.order.limits.cpus):
                 whose = "this engine" if self._name is None else f"the builder {self._name}"
                 on_event(Note(f"{whose} gives the steps of a build no limits of memory and CPU"))
             try:
@@ -170,7 +143,7 @@ class Builder:
             except DeadlinePassed:
                 step, lines = following.progress.running()
                 raise BuildTimeout(
-                    f"the build took longer than {job.limits.seconds:.0f} s",
+                    f"the build took longer than {job.order.limits.seconds:.0f} s",
                     details={"step": step, "log": lines[-20:]} if step else None,
                 ) from None
         for event in following.progress.close():
@@ -195,23 +168,23 @@ class Builder:
         return follow(process, seconds=seconds, cancel=following.cancel, on_output=following.feed, watch=watch)
 
     def _with_buildx(self, job: BuildJob, following: Following, group: str | None) -> int:
-        network = self._network.with_indexes(job.secrets.indexes)
+        network = self._network.with_indexes(job.order.secrets.indexes)
         run = Buildx(
-            context=job.context / job.recipe.context,
+            context=job.order.context / job.order.recipe.context,
             dockerfile=job.write(),
             metadata=job.metadata,
-            tag=job.tag,
-            labels=job.labels,
-            build_args=job.recipe.build_args,
+            tag=job.order.tag,
+            labels=job.order.all_labels,
+            build_args=job.order.recipe.build_args,
             proxies=self._network.proxy_arguments(),
-            secrets=written_secrets(job.work, {**network.secrets(), **job.secrets.files()}),
+            secrets=written_secrets(job.work, {**network.secrets(), **job.order.secrets.files()}),
             contexts=_contexts(network_context(network, job.work), job),
-            target=job.target,
+            target=job.order.target,
             builder=self._name,
             cgroup_parent=group,
-            epoch=job.epoch,
-            no_cache=job.no_cache,
-            cache=job.cache,
+            epoch=job.order.epoch,
+            no_cache=job.order.no_cache,
+            cache=job.order.cache,
             output=job.output,
         )
         process = subprocess.Popen(
@@ -226,30 +199,30 @@ class Builder:
         with self._guard(process.pid) as check:
             return follow(
                 process,
-                seconds=job.limits.seconds,
+                seconds=job.order.limits.seconds,
                 cancel=following.cancel,
                 on_error=following.feed,
-                watch=lambda: self._tick(job.limits, check),
+                watch=lambda: self._tick(job.order.limits, check),
                 grace=_GRACE_SECONDS,
             )
 
     def _with_classic(self, job: BuildJob, following: Following, _group: str | None) -> int:
-        memory = job.limits.memory
+        memory = job.order.limits.memory
         described = {
             "verb": "build",
-            "context": str(job.context),
+            "context": str(job.order.context),
             "dockerfile": str(job.write()),
             "metadata": str(job.metadata),
             "ignore": _ignored(job),
-            "tag": job.tag,
-            "labels": dict(job.labels),
-            "build_args": {**job.recipe.build_args, **self._network.proxy_arguments()},
+            "tag": job.order.tag,
+            "labels": job.order.all_labels,
+            "build_args": {**job.order.recipe.build_args, **self._network.proxy_arguments()},
             "limits": {"memory": memory, "memswap": memory} if memory else {},
-            "no_cache": job.no_cache,
-            "target": job.target or "",
+            "no_cache": job.order.no_cache,
+            "target": job.order.target or "",
         }
         return self.run_enginejob(
-            described, following, seconds=job.limits.seconds, watch=lambda: self._check_room(job.limits)
+            described, following, seconds=job.order.limits.seconds, watch=lambda: self._check_room(job.order.limits)
         )
 
     def _tick(self, limits: BuildLimits, check: Callable[[], None]) -> None:
@@ -280,11 +253,11 @@ class Builder:
 
 def _contexts(network: Mapping[str, Path], job: BuildJob) -> dict[str, str]:
     """The named contexts of a build; one that has the name of a stage takes its place."""
-    environment = {ENVIRONMENT_STAGE: f"docker-image://{job.environment}"} if job.environment else {}
-    root = {REPOSITORY_CONTEXT: str(job.context)} if job.recipe.context else {}
-    apart = job.recipe.large_folders and job.target is None
-    large = {LARGE_FOLDERS_CONTEXT: str(job.context / LARGE_FOLDERS)} if apart else {}
-    base = {job.recipe.base.reference.removesuffix(":latest"): f"docker-image://{job.base}"} if job.base else {}
+    environment = {ENVIRONMENT_STAGE: f"docker-image://{job.order.environment}"} if job.order.environment else {}
+    root = {REPOSITORY_CONTEXT: str(job.order.context)} if job.order.recipe.context else {}
+    apart = job.order.recipe.large_folders and job.order.target is None
+    large = {LARGE_FOLDERS_CONTEXT: str(job.order.context / LARGE_FOLDERS)} if apart else {}
+    base = {job.order.recipe.base.reference.removesuffix(":latest"): f"docker-image://{job.base}"} if job.base else {}
     return {name: str(place) for name, place in network.items()} | base | environment | root | large
 
 
@@ -309,24 +282,24 @@ def _ends(step: Step) -> list[str]:
 
 
 def _evidence(job: BuildJob, following: Following, disk: StepDisk) -> Evidence:
-    runs = [step for step in job.recipe.steps if isinstance(step, Run)]
+    runs = [step for step in job.order.recipe.steps if isinstance(step, Run)]
     made = [tool.run for step in runs for tool in step.tools if tool.run is not None]
-    kinds = {"base image": Kind.BASE, **{step.title: step.kind for step in (*job.recipe.steps, *made)}}
+    kinds = {"base image": Kind.BASE, **{step.title: step.kind for step in (*job.order.recipe.steps, *made)}}
     failure = following.progress.failure
     killed = failure is not None and "exit code: 137" in failure.error
     return Evidence(
         failure,
         tuple(following.records.words),
         kinds,
-        memory_limited=job.limits.memory is not None,
-        disk_limit=job.limits.disk if killed and disk.took_one() else None,
+        memory_limited=job.order.limits.memory is not None,
+        disk_limit=job.order.limits.disk if killed and disk.took_one() else None,
     )
 
 
 def _ignored(job: BuildJob) -> list[str]:
     """The patterns of .dockerignore, which the classic builder's client has to apply itself."""
-    text = job.recipe.dockerignore
-    own = job.context / ".dockerignore"
+    text = job.order.recipe.dockerignore
+    own = job.order.context / ".dockerignore"
     if text is None:
         text = own.read_text(errors="replace")[:100_000] if own.is_file() and not own.is_symlink() else ""
     return [line for line in text.splitlines() if line.strip() and not line.startswith("#")]

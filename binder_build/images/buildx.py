@@ -26,7 +26,7 @@ _PLUGINS = (
 
 
 def buildx_command(folders: Sequence[Path] = _PLUGINS) -> tuple[str, ...]:
-    """The plugin itself, which begins 40 ms sooner than by way of `docker`; `docker buildx` where it isn't found."""
+    """The plugin itself, which begins sooner than by way of `docker`; `docker buildx` where it isn't found."""
     for folder in folders:
         place = folder.expanduser() / "docker-buildx"
         if place.is_file() and os.access(place, os.X_OK):

@@ -11,15 +11,15 @@ from typing import Any
 
 from docker.errors import APIError, ImageNotFound, NotFound
 
-from binder_build.images.builder import Builder, BuildJob, BuildLimits, OnEvent
+from binder_build.images.builder import Builder, BuildJob, OnEvent
 from binder_build.images.engine import Engine
 from binder_build.images.files import ImageFiles, opened
 from binder_build.images.network import BuildNetwork
+from binder_build.images.order import BuildOrder
 from binder_build.images.progress import Note
 from binder_build.images.store import BuiltImage, image_of, refuse_labels
 from binder_build.images.transfers import Transfer, said
-from binder_build.secrets.build_secrets import NO_SECRETS, BuildSecrets
-from binder_plan.recipe import Base, Recipe
+from binder_plan.recipe import Base
 from binder_protocol.errors import EngineError, InvalidRepository
 
 
@@ -60,39 +60,18 @@ class Images:
         """Whether steps get to other hosts in a pushed image alone; else the builder itself writes them there."""
         return self._builder.is_engines_own
 
-    def build(
-        self,
-        context: Path,
-        recipe: Recipe,
-        *,
-        tag: str,
-        labels: Mapping[str, str],
-        on_event: OnEvent,
-        limits: BuildLimits | None = None,
-        epoch: int | None = None,
-        no_cache: bool = False,
-        cancel: threading.Event | None = None,
-        target: str | None = None,
-        environment: str | None = None,
-        secrets: BuildSecrets = NO_SECRETS,
-        cache: str | None = None,
-        repository: str = "",  # noqa: ARG002 - a store with one builder
-    ) -> BuiltImage:
-        """As `ImageStore.build`; the engine has one builder, whoever's `repository` it is."""
+    def build(self, order: BuildOrder, on_event: OnEvent, cancel: threading.Event | None = None) -> BuiltImage:
+        """As `ImageStore.build`; the engine has one builder, whoever's repository it is."""
         with self._workspace() as work:
-            everything = {**recipe.labels, **labels}
-            limits = limits or BuildLimits()
-            job = BuildJob(
-                context, recipe, tag, everything, limits, epoch, no_cache, work, target, environment, secrets, cache
-            )
+            job = BuildJob(order, work)
             self._builder.build(job, on_event, cancel)
             # An image's id is its configuration's digest, or its manifest's in an engine with containerd's image store.
             digests = (said(job.metadata, f"containerimage.{kind}") for kind in ("config.digest", "digest"))
-            image = self.inspect(next((digest for digest in digests if digest and self.exists(digest)), tag))
+            image = self.inspect(next((digest for digest in digests if digest and self.exists(digest)), order.tag))
         try:
-            refuse_labels(image, everything, self.inspect(recipe.base.reference).labels)
+            refuse_labels(image, order.all_labels, self.inspect(order.recipe.base.reference).labels)
         except InvalidRepository:
-            self.remove(tag)
+            self.remove(order.tag)
             raise
         return image
 
@@ -189,6 +168,3 @@ class Images:
         self._work.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix="build-", dir=self._work) as place:
             yield Path(place)
-
-
-__all__ = ["BuildLimits", "BuiltImage", "Images"]

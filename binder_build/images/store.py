@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from binder_build.images.builder import BuildLimits, OnEvent
-from binder_build.secrets.build_secrets import NO_SECRETS, BuildSecrets
-from binder_plan.recipe import DEFAULT_PORT, Base, Recipe
+from binder_build.images.builder import OnEvent
+from binder_build.images.order import BuildOrder
+from binder_plan.recipe import DEFAULT_PORT, Base
 from binder_protocol.errors import InvalidRepository
 
 # Docker hands an image's labels on to its containers: with these one could pretend to be another application.
@@ -60,33 +60,11 @@ class ImageStore(Protocol):
     def shares_by_image(self) -> bool:
         """Whether steps get to other hosts in a pushed image alone; else the builder itself writes them there."""
 
-    def build(
-        self,
-        context: Path,
-        recipe: Recipe,
-        *,
-        tag: str,
-        labels: Mapping[str, str],
-        on_event: OnEvent,
-        limits: BuildLimits | None = None,
-        epoch: int | None = None,
-        no_cache: bool = False,
-        cancel: threading.Event | None = None,
-        target: str | None = None,
-        environment: str | None = None,
-        secrets: BuildSecrets = NO_SECRETS,
-        cache: str | None = None,
-        repository: str = "",
-    ) -> BuiltImage:
-        """Builds `recipe` on `context`, names the image `tag`, and labels it.
+    def build(self, order: BuildOrder, on_event: OnEvent, cancel: threading.Event | None = None) -> BuiltImage:
+        """The image that was ordered, named and labelled.
 
-        `target`: up to that stage of the Dockerfile alone; `environment`: the image that takes the place of the stage
-        of that name. `secrets` reach its steps, and neither its image nor what is told of it. `cache` is where a
-        registry keeps steps for other hosts; see `shares_by_image`. `repository`: whose build it is; where there are
-        several builders it stays with one, for its cache.
-
-        `on_event` is called from this thread, in order; what it raises ends the build. `epoch` (Unix seconds) dates the
-        image. Raises the tree below `BuildFailed`, `EngineError`, `Cancelled`; then nothing of the build runs on.
+        `on_event` is called from this thread, in order; what it raises ends the build. Raises the tree below
+        `BuildFailed`, `EngineError`, `Cancelled`; then nothing of the build runs on.
         """
 
     def push(

@@ -6,19 +6,20 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
-from binder_build.images.builder import Builder, BuildJob, BuildLimits, OnEvent
+from binder_build.images.builder import Builder, BuildJob, OnEvent
 from binder_build.images.buildx import Output
+from binder_build.images.order import BuildOrder
 from binder_build.images.progress import Note
 from binder_build.images.store import BuiltImage, Files, refuse_labels
 from binder_build.images.transfers import said
 from binder_build.registry.contents import RegistryContents, named
 from binder_build.registry.files import RemoteFiles
 from binder_build.registry.pool import BuilderPool
-from binder_build.secrets.build_secrets import NO_SECRETS, BuildSecrets
 from binder_plan.dockerfile import BASE_NAME
-from binder_plan.recipe import Base, Recipe
+from binder_plan.recipe import Base
 from binder_protocol.errors import EngineError, InvalidRepository
 
 BASE = f"{BASE_NAME}:latest"
@@ -72,46 +73,25 @@ class RegistryImages:
         """Remote builders write steps to a registry themselves."""
         return False
 
-    def build(
-        self,
-        context: Path,
-        recipe: Recipe,
-        *,
-        tag: str,
-        labels: Mapping[str, str],
-        on_event: OnEvent,
-        limits: BuildLimits | None = None,
-        epoch: int | None = None,
-        no_cache: bool = False,
-        cancel: threading.Event | None = None,
-        target: str | None = None,
-        environment: str | None = None,
-        secrets: BuildSecrets = NO_SECRETS,
-        cache: str | None = None,
-        repository: str = "",
-    ) -> BuiltImage:
+    def build(self, order: BuildOrder, on_event: OnEvent, cancel: threading.Event | None = None) -> BuiltImage:
         """As `ImageStore.build`. A build whose builder is lost starts over once, on another where there is one."""
-        everything = {**recipe.labels, **labels}
-        base = named(self._base).at(recipe.base.id)
-        taken = None if environment is None else self._contents.pinned(environment)
-        limits = limits or BuildLimits()
+        base = str(named(self._base).at(order.recipe.base.id))
+        if order.environment is not None:
+            order = replace(order, environment=self._contents.pinned(order.environment))
 
         def attempt(builder: str, work: Path) -> str | None:
-            job = BuildJob(
-                context, recipe, tag, everything, limits, epoch, no_cache, work, target, taken, secrets, cache,
-                self._output, str(base),
-            )  # fmt: skip
+            job = BuildJob(order, work, self._output, base)
             self._builder(builder).build(job, on_event, cancel)
             return said(job.metadata, "containerimage.digest")
 
-        digest = self._made(attempt, repository or tag, on_event)
+        digest = self._made(attempt, order.repository or order.tag, on_event)
         if digest is None:
             raise EngineError("the builder doesn't say what it has pushed", suggestions=("build again",))
-        image = self.inspect(str(named(tag).at(digest)))
+        image = self.inspect(str(named(order.tag).at(digest)))
         try:
-            refuse_labels(image, everything, self.inspect(str(base)).labels)
+            refuse_labels(image, order.all_labels, self.inspect(base).labels)
         except InvalidRepository:
-            self.remove(tag)
+            self.remove(order.tag)
             raise
         return image
 

@@ -14,9 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from binder_build.images.engine_images import BuildLimits, BuiltImage, Images
+from binder_build.images.engine_images import Images
 from binder_build.images.network import BuildNetwork
+from binder_build.images.order import BuildLimits, BuildOrder
 from binder_build.images.progress import Event, Line, Note, StepEnded, StepStarted
+from binder_build.images.store import BuiltImage
 from binder_build.process import Cancelled
 from binder_plan.dockerfile import CA_BUNDLE
 from binder_plan.plan import make_recipe
@@ -72,15 +74,9 @@ class Workshop:
         self.events.clear()
         images = images or self.images
         recipe = make_recipe(Tree(self.context), images.base(BASE), settings or PlanSettings(cache_scope="test"))
-        on_event = options.pop("on_event", self.events.append)
-        return images.build(
-            self.context,
-            recipe,
-            tag=self.tag,
-            labels={"org.binder.name": "test"},
-            on_event=on_event,
-            **options,  # type: ignore[arg-type]
-        )
+        on_event, cancel = options.pop("on_event", self.events.append), options.pop("cancel", None)
+        order = BuildOrder(self.context, recipe, self.tag, {"org.binder.name": "test"}, **options)  # type: ignore[arg-type]
+        return images.build(order, on_event, cancel)  # type: ignore[arg-type]
 
     def statuses(self) -> dict[str, str]:
         return {each.step: each.status for each in self.events if isinstance(each, StepEnded)}

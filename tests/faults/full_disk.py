@@ -13,7 +13,9 @@ import pytest
 
 from binder_build.collection import Collection, Usage
 from binder_build.environments import EnvironmentStore
-from binder_build.images.engine_images import BuiltImage, Images
+from binder_build.images.engine_images import Images
+from binder_build.images.order import BuildOrder
+from binder_build.images.store import BuiltImage
 from binder_build.records import Attempt, Subject
 from binder_build.store import AttemptStore
 from binder_plan.recipe import Base, Recipe
@@ -53,7 +55,7 @@ class Scene:
         text = f"FROM {IMAGE}\nCOPY file /file\n"
         recipe = Recipe(buildpack="dockerfile", reason="", files=(), dockerfile=text, dockerignore=None, base=base)
         reference = f"binder/{name}:{secrets.token_hex(4)}"
-        image = self.images.build(context, recipe, tag=reference, labels={}, on_event=lambda _: None)
+        image = self.images.build(BuildOrder(context, recipe, reference), lambda _: None)
         spec = TemplateSpec(name=name, image=image.id)
         self.store.update(self._attempt(name), status=BuildStatus.COMPLETED, reference=reference, spec=spec)
         return image

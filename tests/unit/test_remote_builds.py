@@ -10,6 +10,7 @@ import pytest
 from binder_build.images.builder import Builder
 from binder_build.images.engine import Engine
 from binder_build.images.network import BuildNetwork
+from binder_build.images.order import BuildOrder
 from binder_build.images.progress import Event, Note
 from binder_build.registry.api import RegistryApi
 from binder_build.registry.contents import RegistryContents
@@ -57,7 +58,7 @@ def build(tmp_path: Path) -> Build:
             environ={},
         )
         with pytest.raises(BinderError) as raised:
-            images.build(tmp_path, RECIPE, tag="r.example.org/own/x:1", labels={}, on_event=hear, repository="own")
+            images.build(BuildOrder(tmp_path, RECIPE, "r.example.org/own/x:1", repository="own"), hear)
         images.close()
         return raised.value, notes, (tmp_path / "calls").read_text().splitlines()
 
