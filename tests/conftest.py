@@ -18,12 +18,13 @@ from tests.support.postgres import Postgres, postgres_server
 from tests.support.postgres import program as postgres_program
 
 ENVIRONMENTS = pytest.StashKey[set[str]]()
-LONGEST = ("cluster", "e2e", "faults", "docker", "contract", "unit")
+LONGEST = ("e2e", "faults", "docker", "contract", "unit", "cluster")
 ENGINES = ("docker", "browser", "npm", "registry", "sshd", "postgres", "kubernetes", "helm")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--require", default="", help=f"engines that must be there: {','.join(ENGINES)}")
+    parser.addoption("--beside", action="store_true", help="other tests run at the same time, and may use what is left")
     parser.addoption("--update-snapshots", action="store_true", help="write the expected files anew")
 
 
@@ -36,17 +37,11 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError(f"--require knows {', '.join(ENGINES)}, not {', '.join(sorted(unknown))}")
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_itemcollected(item: pytest.Item) -> None:
-    """What several processes of pytest leave to one of them: a module, all journeys, all that has a cluster."""
-    item.add_marker(pytest.mark.xdist_group(_group(item)))
-
-
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Tests with a cluster come last: meanwhile it may still be compiled. Of several processes, one waits for it.
+    """Tests with a cluster come last: it may still be compiled. Several processes begin with what takes longest.
 
-    Those begin with what takes longest and can't be divided.
+    Those marked `last` come behind the others of their module.
     """
     kinds = LONGEST if hasattr(config, "workerinput") else ("", "cluster")
     first: dict[Path, int] = {}
@@ -62,7 +57,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def pytest_sessionstart(session: pytest.Session) -> None:
     """Remembers what environments were there before."""
-    if not hasattr(session.config, "workerinput"):
+    if not hasattr(session.config, "workerinput") and not session.config.getoption("beside"):
         session.config.stash[ENVIRONMENTS] = _environments()
 
 
@@ -145,11 +140,6 @@ def _kind(item: pytest.Item) -> str:
     folder = item.path.relative_to(Path(__file__).parent).parts[0]
     with_cluster = any(item.get_closest_marker(name) for name in ("kubernetes", "helm"))
     return "cluster" if with_cluster or folder == "kubernetes" else folder
-
-
-def _group(item: pytest.Item) -> str:
-    kind = _kind(item)
-    return kind if kind in ("cluster", "e2e") else item.path.stem
 
 
 def _required(config: pytest.Config) -> set[str]:
