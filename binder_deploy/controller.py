@@ -68,8 +68,8 @@ class Controller:
         """One pass; where the backend doesn't answer, nothing can be said of what runs, and only late launches end."""
         look = self._clocks.look()
         if look.jump:
-            log.warning("the clock was set; records move along", seconds=round(look.jump.total_seconds()))
             self._applications.store.retime(lambda record: set_right(record, look))
+            log.warning("the clock was set, and the times of records with it", seconds=round(look.jump.total_seconds()))
         self._clocks.settle(look)
         try:
             self._pass(look)

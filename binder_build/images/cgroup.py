@@ -45,7 +45,9 @@ class StepLimits:
             if unified:
                 found += [("", "memory.max", text), ("", "memory.swap.max", "0")]
             else:
-                found += [("memory", "memory.limit_in_bytes", text), ("memory", "memory.memsw.limit_in_bytes", text)]
+                # Memory alone may never be allowed more than both together, which an earlier limit would forbid.
+                found += [("memory", "memory.memsw.limit_in_bytes", each) for each in ("-1", text)]
+                found.insert(1, ("memory", "memory.limit_in_bytes", text))
         if self.cpus is not None:
             quota = str(int(self.cpus * _CPU_PERIOD))
             if unified:

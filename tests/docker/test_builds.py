@@ -256,7 +256,8 @@ def test_nobody_waits_for_the_removal_of_a_builds_files(
     monkeypatch.setattr(Pipeline, "clean", slow)
     build = suite.completed(git.create("own/many-files", {"index.ipynb": NOTEBOOK}).url)
     assert [line.status for line in suite.log(build)][-1] == "completed"
-    assert [each.name for each in (suite.home / "build" / "work").iterdir()] == [f"{build.name}-1"]
+    (place,) = (suite.home / "build" / "work").iterdir()
+    assert place.name.startswith(f"{build.name}-")
     removed.set()
     assert suite.leftovers() == []
 

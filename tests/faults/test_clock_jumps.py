@@ -25,7 +25,7 @@ pytestmark = pytest.mark.skipif(COMPILER is None, reason="there is no C compiler
 
 DEPLOYED, DELETED = ApplicationStatus.DEPLOYED, ApplicationStatus.DELETED
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
-MOVED = "records move along"
+MOVED = "the times of records with it"
 
 
 @contextmanager

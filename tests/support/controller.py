@@ -36,7 +36,7 @@ _ARGUMENTS = (
     "--providers.kubernetesingress=true", f"--providers.kubernetesingress.ingressclass={CLASS}",
     "--providers.kubernetesingress.throttleduration=20ms", "--providers.providersthrottleduration=20ms",
     "--providers.kubernetescrd=true", "--providers.kubernetescrd.allowcrossnamespace=true",
-    "--providers.kubernetesgateway=true",
+    "--providers.kubernetesgateway=true", "--providers.kubernetesingress.allowemptyservices=true",
 )  # fmt: skip
 
 
