@@ -15,6 +15,7 @@ import os
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from http.client import HTTPConnection
 from typing import Any
 from urllib.parse import urlsplit
@@ -23,11 +24,15 @@ _SECONDS = 120
 
 
 class Asker:
-    """One connection to a deploy service."""
+    """One connection to a deploy service, until it is closed."""
 
     def __init__(self, url: str, key: str) -> None:
         self._connection = HTTPConnection(urlsplit(url).netloc, timeout=_SECONDS)
         self._headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
+
+    def close(self) -> None:
+        """Lets go of the connection."""
+        self._connection.close()
 
     def ask(self, method: str, path: str, body: object | None = None) -> Any:
         """The answer's value; an AssertionError where it is no good one."""
@@ -43,14 +48,14 @@ def launch(url: str, key: str, clients: int, count: int, request: dict[str, Any]
     numbers, lock = itertools.count(), threading.Lock()
 
     def work() -> None:
-        asker = Asker(url, key)
-        while True:
-            with lock:
-                if next(numbers) >= count:
-                    return
-            identity = asker.ask("POST", "/applications", request)["id"]
-            with lock:
-                print(identity, flush=True)
+        with closing(Asker(url, key)) as asker:
+            while True:
+                with lock:
+                    if next(numbers) >= count:
+                        return
+                identity = asker.ask("POST", "/applications", request)["id"]
+                with lock:
+                    print(identity, flush=True)
 
     print(time.monotonic(), flush=True)
     with ThreadPoolExecutor(clients) as pool:

@@ -96,13 +96,13 @@ class Statuses:
             thread.join(60)
 
     def _ask(self, done: threading.Event) -> None:
-        asker = Asker(self.url, self.key)
-        while not done.wait(0.05):
-            if self.known:
-                path = f"/applications/{TEMPLATE}/{secrets.choice(self.known)}"
-                began = time.perf_counter()
-                asker.ask("GET", path)
-                self.seconds.append(time.perf_counter() - began)
+        with contextlib.closing(Asker(self.url, self.key)) as asker:
+            while not done.wait(0.05):
+                if self.known:
+                    path = f"/applications/{TEMPLATE}/{secrets.choice(self.known)}"
+                    began = time.perf_counter()
+                    asker.ask("GET", path)
+                    self.seconds.append(time.perf_counter() - began)
 
 
 @contextlib.contextmanager
