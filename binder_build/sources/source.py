@@ -9,7 +9,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urljoin
@@ -203,7 +203,7 @@ class _Fetch:
 
     def _download(self, repository: Repository, commit: str, git: str, store: Path) -> None:
         def watch() -> None:
-            size = sum(entry.stat().st_size for entry in _entries(store / "objects" / "pack"))
+            size = _bytes_in(store / "objects" / "pack")
             if size > self._limits.bytes - self.bytes:
                 raise SourceTooLarge(f"the repository is larger than {_size(self._limits.bytes)}")
             self._check_room(0)
@@ -310,11 +310,14 @@ def _no_ref(repository: Repository) -> RefNotFound:
     return RefNotFound(f"the repository has no branch or tag {ref}")
 
 
-def _entries(directory: Path) -> Iterator[os.DirEntry[str]]:
-    try:
-        yield from os.scandir(directory)
-    except FileNotFoundError:  # a file of git's that was renamed meanwhile, or none yet
-        return
+def _bytes_in(directory: Path) -> int:
+    """What its files hold; those that git renames or removes meanwhile are left out, and there may be none yet."""
+    total = 0
+    with suppress(FileNotFoundError), os.scandir(directory) as entries:
+        for entry in entries:
+            with suppress(FileNotFoundError):
+                total += entry.stat().st_size
+    return total
 
 
 def _size(count: float) -> str:

@@ -6,11 +6,13 @@ import os
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from binder_build.process import Cancelled
+from binder_build.sources import source as source_module
 from binder_build.sources.addresses import AddressPolicy
 from binder_build.sources.repository import parse_repository
 from binder_build.sources.source import FetchLimits, Revision, Source
@@ -397,3 +399,20 @@ def test_git_gets_no_secret_of_this_service(
     assert "s3cr3t" not in text
     assert "touch" not in text
     assert "GIT_CONFIG_NOSYSTEM=1" in text
+
+
+def test_a_file_that_goes_while_it_is_counted_counts_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "kept").write_bytes(b"12345")
+    (tmp_path / "tmp_idx").write_bytes(b"123")
+    scandir = os.scandir
+
+    @contextmanager
+    def scanned(directory: Path) -> Iterator[list[os.DirEntry[str]]]:
+        with scandir(directory) as entries:
+            found = list(entries)
+        (directory / "tmp_idx").unlink()
+        yield found
+
+    monkeypatch.setattr(os, "scandir", scanned)
+    assert source_module._bytes_in(tmp_path) == 5
+    assert source_module._bytes_in(tmp_path / "none") == 0
