@@ -18,13 +18,11 @@ from tests.support.postgres import Postgres, postgres_server
 from tests.support.postgres import program as postgres_program
 
 ENVIRONMENTS = pytest.StashKey[set[str]]()
-LONGEST = ("e2e", "faults", "docker", "contract", "unit", "cluster")
 ENGINES = ("docker", "browser", "npm", "registry", "sshd", "postgres", "kubernetes", "helm")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--require", default="", help=f"engines that must be there: {','.join(ENGINES)}")
-    parser.addoption("--beside", action="store_true", help="other tests run at the same time, and may use what is left")
     parser.addoption("--update-snapshots", action="store_true", help="write the expected files anew")
 
 
@@ -38,27 +36,22 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Tests with a cluster come last: it may still be compiled. Several processes begin with what takes longest.
-
-    Those marked `last` come behind the others of their module.
-    """
-    kinds = LONGEST if hasattr(config, "workerinput") else ("", "cluster")
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests with a cluster come last: meanwhile it may still be compiled. Those marked `last` end their module."""
     first: dict[Path, int] = {}
     for number, item in enumerate(items):
         first.setdefault(item.path, number)
 
-    def place(item: pytest.Item) -> tuple[int, int, int]:
-        last, kind = item.get_closest_marker("last"), _kind(item)
-        return kinds.index(kind if kind in kinds else ""), first[item.path], last.args[0] if last else 0
+    def place(item: pytest.Item) -> tuple[bool, int, int]:
+        last = item.get_closest_marker("last")
+        return item.get_closest_marker("kubernetes") is not None, first[item.path], last.args[0] if last else 0
 
     items.sort(key=place)
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
     """Remembers what environments were there before."""
-    if not hasattr(session.config, "workerinput") and not session.config.getoption("beside"):
-        session.config.stash[ENVIRONMENTS] = _environments()
+    session.config.stash[ENVIRONMENTS] = _environments()
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -134,12 +127,6 @@ def helm_program() -> str:
     if missing:
         pytest.fail(f"mark this test with pytest.mark.helm: {missing}", pytrace=False)
     return helm.helm()
-
-
-def _kind(item: pytest.Item) -> str:
-    folder = item.path.relative_to(Path(__file__).parent).parts[0]
-    with_cluster = any(item.get_closest_marker(name) for name in ("kubernetes", "helm"))
-    return "cluster" if with_cluster or folder == "kubernetes" else folder
 
 
 def _required(config: pytest.Config) -> set[str]:
