@@ -45,9 +45,7 @@ class StepLimits:
             if unified:
                 found += [("", "memory.max", text), ("", "memory.swap.max", "0")]
             else:
-                # Memory alone may never be allowed more than both together, which an earlier limit would forbid.
-                found += [("memory", "memory.memsw.limit_in_bytes", each) for each in ("-1", text)]
-                found.insert(1, ("memory", "memory.limit_in_bytes", text))
+                found += [("memory", "memory.limit_in_bytes", text), ("memory", "memory.memsw.limit_in_bytes", text)]
         if self.cpus is not None:
             quota = str(int(self.cpus * _CPU_PERIOD))
             if unified:
@@ -76,7 +74,10 @@ class StepGroups:
         with self._lock:
             self._users += 1
             try:
-                for controller, file, text in limits.times(builds).files(unified=self._unified):
+                wanted = limits.times(builds).files(unified=self._unified)
+                # Memory alone may not be allowed more than both together, which an earlier limit would forbid.
+                lifted = [(controller, file, "-1") for controller, file, _ in wanted if "memsw" in file]
+                for controller, file, text in (*lifted, *wanted):
                     (self._root / controller / NAME).mkdir(exist_ok=True)
                     _write(self._root / controller / NAME / file, text)
             except OSError:
