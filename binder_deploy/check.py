@@ -9,9 +9,9 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 
-from binder_deploy.backends.kubernetes.judging import Finding, Verdict
 from binder_deploy.launches import usual
 from binder_deploy.settings import DeploySettings
+from binder_protocol.findings import Finding, Verdict
 from binder_protocol.service.settings import ConfigError, load_settings
 
 _ANSWER_SECONDS = 5.0

@@ -50,9 +50,10 @@ def doctor(
     """Say what is wrong with this machine or its cluster, and what mends it. Ends with 1 where something is broken."""
     from binder_control.assembly import host_settings, program_environment
     from binder_control.host.cluster import cluster_findings
-    from binder_control.host.doctor import Verdict, diagnose
+    from binder_control.host.doctor import diagnose
     from binder_control.host.image_registry import registry_finding
     from binder_control.host.probe import read_facts
+    from binder_protocol.findings import Verdict
 
     session = session_of(context)
     if backend is not None:

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 
-from binder_control.host.doctor import Finding, Verdict
+from binder_protocol.findings import Finding, Verdict
 
 _SECONDS = 60
 _CHECK = "binder_deploy.check"

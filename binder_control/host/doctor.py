@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from enum import Enum
 
 from binder_control.host.engine import is_supported
 from binder_control.host.facts import BASE_IMAGE, Access, Engine, Facts, Silence
+from binder_protocol.findings import Finding, Verdict
 
 _GIB = 1 << 30
 _OLDEST_ENGINE = (23,)
@@ -16,24 +15,6 @@ _LEAST_DISK = 5 * _GIB
 _GOOD_DISK = 20 * _GIB
 _LEAST_MEMORY = 2 * _GIB
 _SETUP = "binder-control setup"
-
-
-class Verdict(Enum):
-    """A warning says what works less well than it could; a failure what doesn't work."""
-
-    OK = "ok"
-    WARNING = "warning"
-    FAILED = "failed"
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One check: its name, its verdict, what was found, and the command that mends it; empty where all is well."""
-
-    check: str
-    verdict: Verdict
-    what: str
-    mend: str = ""
 
 
 def diagnose(facts: Facts) -> list[Finding]:

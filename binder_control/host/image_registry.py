@@ -6,7 +6,7 @@ import http.client
 import ssl
 from contextlib import closing
 
-from binder_control.host.doctor import Finding, Verdict
+from binder_protocol.findings import Finding, Verdict
 
 _SECONDS = 5.0
 _SPEAKS = frozenset({200, 401, 403})

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from binder_control.host.doctor import Finding, Verdict, diagnose
+from binder_control.host.doctor import diagnose
 from binder_control.host.facts import Access, Base, Distribution, Engine, Facts, Silence
+from binder_protocol.findings import Finding, Verdict
 
 GIB = 1 << 30
 ENGINE = Engine((26, 1, 5), "overlay2", Path("/var/lib/docker"))

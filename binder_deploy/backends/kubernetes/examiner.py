@@ -8,12 +8,12 @@ from pathlib import Path
 from binder_deploy.backends.kubernetes import fitting, judging, objects
 from binder_deploy.backends.kubernetes.answers import Denied
 from binder_deploy.backends.kubernetes.cluster import Cluster
-from binder_deploy.backends.kubernetes.judging import Finding, Verdict
 from binder_deploy.backends.kubernetes.paths import collection, item
 from binder_deploy.backends.kubernetes.permissions import Permissions
 from binder_deploy.backends.kubernetes.site import Site
 from binder_deploy.launches import Launch
 from binder_protocol.errors import EngineError
+from binder_protocol.findings import Finding, Verdict
 
 
 class Examiner:

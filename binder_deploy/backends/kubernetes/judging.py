@@ -4,38 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 
 from binder_deploy.backends.kubernetes.answers import Denied, why_not_launched
 from binder_deploy.backends.kubernetes.fitting import Node
 from binder_deploy.backends.kubernetes.permissions import Need
 from binder_protocol.errors import BinderError, EngineError
+from binder_protocol.findings import Finding, Verdict
 
 _OLDEST = (1, 29)
 _VERSION = re.compile(r"v?(\d+)\.(\d+)")
 _FORBIDDEN, _NOT_FOUND = 403, 404
 _RIGHTS = "kubectl apply --filename examples/kubernetes/beside.yaml, and docs/kubernetes.md"
 _NODES = "a ClusterRole that lists nodes and leases; binder-control works without"
-
-
-class Verdict(StrEnum):
-    """A warning says what works less well than it could; a failure what doesn't work."""
-
-    OK = "ok"
-    WARNING = "warning"
-    FAILED = "failed"
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One check: its name, its verdict, what was found, and what mends it; empty where all is well."""
-
-    check: str
-    verdict: Verdict
-    what: str
-    mend: str = ""
 
 
 def of_kubeconfig(file: Path | None, problem: OSError | None, mode: int) -> Finding:

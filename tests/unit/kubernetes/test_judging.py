@@ -9,9 +9,9 @@ import pytest
 from binder_deploy.backends.kubernetes import judging
 from binder_deploy.backends.kubernetes.answers import denied
 from binder_deploy.backends.kubernetes.fitting import Node
-from binder_deploy.backends.kubernetes.judging import Finding
 from binder_deploy.backends.kubernetes.permissions import wishes
 from binder_protocol.errors import EngineError
+from binder_protocol.findings import Finding
 
 FILE = Path("/etc/binder/kubeconfig")
 NODES = [Node(name, name != "b", {}, {}, (), ()) for name in "abc"]
